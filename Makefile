@@ -1,0 +1,104 @@
+# Everything one does with this repository. `make` alone lists the targets.
+#
+# The tools live in .venv, which is made on first use; PYTHON=/path/to/python3 chooses its interpreter.
+# Targets that start hypervisors need root and use sudo when they are run by somebody else.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
+export PYTHONDONTWRITEBYTECODE := 1
+
+VENV := .venv/.made
+TREE := .collections/ansible_collections/fleet/rng
+READY := $(VENV) $(TREE)
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env env PATH="$(PATH)",)
+PYTEST := $(BIN)/pytest -q --junitxml=.cache/junit/$@.xml
+SHIPPED := plugins/modules plugins/module_utils
+export KEEP
+
+.PHONY: help
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+## Show and tell
+
+.PHONY: demo demo-down bench docs
+demo: $(READY)  ## Boot a small fleet and give it random number generators (root; KEEP=1 leaves it running)
+	$(AS_ROOT) demo/run
+
+demo-down:  ## Take down what `make demo KEEP=1` left
+	$(AS_ROOT) demo/run down
+
+bench: $(READY)  ## Measure against ping, bare libvirt and today's playbooks (root; an hour or less)
+	$(AS_ROOT) $(BIN)/python benchmarks/run.py
+
+docs: $(READY)  ## Show the documentation of every module, as ansible-doc prints it
+	@ansible-doc --type module $$(ansible-doc --list fleet.rng 2>/dev/null | awk '{print $$1}')
+
+## Checks
+
+.PHONY: test check lint types unit sanity ansible-units integration packaging molecule format
+test: $(READY)  ## Run everything: check, sanity, units, packaging, integration, molecule (root; about 15 minutes)
+	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging sanity ansible-units integration molecule
+
+check: $(READY)  ## Run what needs no hypervisor and takes less than a minute: lint, types, unit
+	@$(MAKE) -j2 --output-sync=target lint types unit
+
+lint: $(READY)  ## ruff, Python 3.8 for what is shipped to hosts, YAML, shell, ansible-lint, documentation, changelog
+	ruff check
+	ruff format --check
+	vermin --quiet --no-tips --violations --eval-annotations --backport dataclasses --backport typing --target=3.8- $(SHIPPED)
+	yamllint --strict .
+	shellcheck $$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run demo/run)
+	antsibull-changelog lint
+	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+	ansible-lint --strict
+
+types: $(READY)  ## mypy --strict
+	mypy
+
+unit: $(READY)  ## Unit tests with pytest
+	$(PYTEST) tests/unit
+
+sanity: $(READY)  ## ansible-test sanity, in a copy of the tree (minutes when cold)
+	$(BIN)/python tests/tools/ansible_test.py sanity
+
+ansible-units: $(READY)  ## ansible-test units: the unit tests as Ansible's own harness runs them
+	$(BIN)/python tests/tools/ansible_test.py units
+
+packaging: $(READY)  ## Build the collection, install it, and use it from there
+	$(PYTEST) tests/packaging
+
+integration: $(READY)  ## Real libvirt daemons and running guests (root; installs their packages)
+	$(AS_ROOT) $(PYTEST) tests/integration
+
+molecule: $(READY)  ## The Molecule scenarios, on hypervisors of their own (root)
+	cd extensions && $(AS_ROOT) $(BIN)/molecule test --all
+
+format: $(READY)  ## Lay out the Python files
+	ruff format
+
+## Building blocks
+
+.PHONY: venv build clean
+venv: $(READY)  ## Make .venv with the development tools, and the tree that Ansible imports from
+
+$(VENV): requirements-dev.txt tests/tools/venv.sh
+	@sh tests/tools/venv.sh .venv requirements-dev.txt
+	@touch $@
+
+# Ansible finds a collection only at ansible_collections/NAMESPACE/NAME.
+$(TREE):
+	@mkdir -p $(@D)
+	@ln -s ../../.. $@
+
+build: $(READY)  ## Build the collection's tarball
+	ansible-galaxy collection build --force
+
+clean:  ## Remove everything that was made here
+	rm -rf .venv .cache .collections .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output fleet-rng-*.tar.gz
