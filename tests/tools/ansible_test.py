@@ -84,6 +84,18 @@ def write_pip_config() -> None:
         config.write(stream)
 
 
+def search_path() -> str:
+    """PATH with real interpreters only.
+
+    pyenv has shims such as python3.8 that fail unless a version is activated, and ansible-test takes every pythonX.Y it
+    finds for a Python to test with. So the shims go, and the interpreters behind them come last.
+    """
+    folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    shims = [folder for folder in folders if folder.name == "shims" and (folder.parent / "versions").is_dir()]
+    real = [binaries for folder in shims for binaries in sorted((folder.parent / "versions").glob("3.*/bin"))]
+    return os.pathsep.join(str(folder) for folder in [*folders, *real] if folder not in shims)
+
+
 def main(arguments: list[str]) -> int:
     """Prepare the copy and call ansible-test in it."""
     copy_tree()
@@ -92,7 +104,8 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "units":
         arguments = ["units", "--python", "{}.{}".format(*sys.version_info[:2]), *arguments[1:]]
     command = ["ansible-test", *arguments, "--venv", "--color", "no"]
-    return subprocess.run(command, cwd=COPY, env={**os.environ, "HOME": str(HOME)}, check=False).returncode
+    environment = {**os.environ, "HOME": str(HOME), "PATH": search_path()}
+    return subprocess.run(command, cwd=COPY, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

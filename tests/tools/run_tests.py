@@ -73,7 +73,7 @@ def make(stage: str, seconds: float) -> tuple[int, str]:
 def count(junit: Path) -> tuple[int, int, int]:
     """Passed, failed (or broken) and skipped tests of a JUnit file."""
     passed = failed = skipped = 0
-    for case in ElementTree.parse(junit).iter("testcase"):  # noqa: S314 - pytest's own file
+    for case in ElementTree.parse(junit).iter("testcase"):
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif case.find("skipped") is not None:
