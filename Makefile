@@ -52,7 +52,7 @@ check: $(READY)  ## Run what needs no hypervisor and takes less than a minute: l
 lint: $(READY)  ## ruff, Python 3.8 for what is shipped to hosts, YAML, shell, ansible-lint, documentation, changelog
 	ruff check
 	ruff format --check
-	vermin --quiet --no-tips --violations --eval-annotations --backport dataclasses --backport typing --target=3.8- $(SHIPPED)
+	vermin --quiet --no-tips --violations --backport dataclasses --backport typing --target=3.8- $(SHIPPED)
 	yamllint --strict .
 	shellcheck $$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run demo/run)
 	antsibull-changelog lint
