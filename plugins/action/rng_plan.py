@@ -1,0 +1,114 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Thin shell over plugin_utils/plan: collects the variables that Ansible knows, and hands them over as values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.capabilities import capabilities_of
+from ansible_collections.fleet.rng.plugins.plugin_utils.plan import Hypervisor, InventoryGuest, Settings, make_plan
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import DEFAULTS, HOST_FIELDS, PREFIX, Untemplated
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "hosts": {"type": "list", "elements": "str"},
+    "observation": {"type": "str", "default": "virtio_rng_observation"},
+    "guests": {"type": "str", "default": "guests"},
+    "hypervisors": {"type": "str", "default": "hypervisors"},
+    "uuid_variable": {"type": "str", "default": "virtio_rng_uuid"},
+    "live": {"type": "bool"},
+    "exclusive": {"type": "bool"},
+    "explain": {"type": "str", "default": "all", "choices": ["all", "changes"]},
+}
+
+
+class ActionModule(ActionBase):
+    """Plan what the guests of several hypervisors should have; runs once for all of them."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        del tmp
+        task_vars = task_vars or {}
+        options = self._options()
+        groups: Mapping[str, list[str]] = task_vars["groups"]
+        hosts = task_vars["ansible_play_batch"] if options["hosts"] is None else options["hosts"]
+        variables = _Variables(self._task, self._templar, task_vars["hostvars"])
+        unknown = [name for name in hosts if name not in task_vars["hostvars"]]
+        if unknown:
+            raise AnsibleActionFail(
+                f"hosts: not in the inventory: {', '.join(printable(name, 80) for name in unknown)}"
+            )
+        fleet = dict.fromkeys([*hosts, *groups.get(options["hypervisors"], ())])
+        plan = make_plan(
+            list(hosts),
+            [variables.hypervisor(name, options["observation"]) for name in fleet],
+            [variables.guest(name, options["uuid_variable"]) for name in groups.get(options["guests"], ())],
+            Settings(
+                capabilities_of,
+                uuid_variable=options["uuid_variable"],
+                live=options["live"],
+                exclusive=options["exclusive"],
+                only_changes=options["explain"] == "changes",
+            ),
+            complete=options["hypervisors"] in groups,
+        )
+        if options["guests"] not in groups:
+            name = printable(options["guests"], 80)
+            plan["warnings"].append(
+                f"the inventory has no group {name}: the hypervisors' variables hold for all guests"
+            )
+        result.update(changed=False, plan=plan)
+        return result
+
+    def _options(self) -> dict[str, Any]:
+        validation = ArgumentSpecValidator(ARGUMENT_SPEC).validate(self._task.args)
+        if validation.error_messages:
+            raise AnsibleActionFail("; ".join(validation.error_messages))
+        options: dict[str, Any] = validation.validated_parameters
+        return options
+
+
+class _Variables:
+    """The policy variables of inventory hosts, each templated with that host's own variables, and no others."""
+
+    def __init__(self, task: Any, templar: Any, hostvars: Any) -> None:
+        self._task = task
+        self._templar = templar
+        self._hostvars = hostvars
+
+    def hypervisor(self, name: str, observation: str) -> Hypervisor:
+        """With what the play, its roles and this task set: hypervisors are the hosts that the play is about."""
+        # hostvars leaves those out, hence the variable manager, as for any task that runs on that host.
+        host = self._hostvars._inventory.get_host(name)
+        variables = self._task.get_variable_manager().get_vars(
+            play=self._task.get_play(), host=host, task=self._task, include_hostvars=False
+        )
+        return Hypervisor(name, self._policy(variables, (*DEFAULTS, *HOST_FIELDS)), variables.get(observation))
+
+    def guest(self, name: str, uuid_variable: str) -> InventoryGuest:
+        variables = self._hostvars.raw_get(name)
+        uuid = self._value(uuid_variable, variables) if variables.get(uuid_variable) is not None else None
+        return InventoryGuest(name, self._policy(variables, DEFAULTS), uuid)
+
+    def _policy(self, variables: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+        return {name: self._value(PREFIX + name, variables) for name in names if PREFIX + name in variables}
+
+    def _value(self, name: str, variables: Mapping[str, Any]) -> Any:
+        value = variables[name]
+        if not isinstance(value, str | list | dict):
+            return value
+        try:
+            templar = self._templar.copy_with_new_env(available_variables={**variables, "hostvars": self._hostvars})
+            return templar.template(value)
+        except AnsibleError as error:
+            return Untemplated(printable(str(error), 300))

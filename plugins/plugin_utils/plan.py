@@ -1,0 +1,301 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observations and policies -> the plan: for each guest what it should have, why, and what has to happen.
+
+Pure: everything comes in as values, so that a plan can be tested without Ansible and without a hypervisor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from ansible_collections.fleet.rng.plugins.module_utils.converge import (
+    NEEDS_RESTART,
+    NOT_APPLICABLE,
+    UNCHANGED,
+    Capabilities,
+    decide,
+)
+from ansible_collections.fleet.rng.plugins.module_utils.device import Rate
+from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError, RngError
+from ansible_collections.fleet.rng.plugins.module_utils.observation import ObservedGuest
+from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.budget import Claim, per_second, share
+from ansible_collections.fleet.rng.plugins.plugin_utils.matching import Matches, Seen, match
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
+    ABSENT,
+    PREFIX,
+    UNMANAGED,
+    Layer,
+    Override,
+    Policy,
+    host_budget,
+    host_switch,
+    parse_overrides,
+    resolve,
+)
+
+REFUSED = "refused"
+BUDGET_FIELDS = ("weight", "min_bytes")
+
+
+@dataclass(frozen=True)
+class Hypervisor:
+    """Its policy variables, without their prefix, and what its ``_info`` module returned, if anything."""
+
+    name: str
+    variables: Mapping[str, Any]
+    observation: Any = None
+
+
+@dataclass(frozen=True)
+class InventoryGuest:
+    """An inventory host of the group of guests: its policy variables, without their prefix, and its UUID variable."""
+
+    name: str
+    variables: Mapping[str, Any]
+    uuid: Any = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to plan. ``live`` and ``exclusive`` None: as the variables of each hypervisor say."""
+
+    capabilities: Callable[[Mapping[str, Any]], Capabilities]
+    uuid_variable: str = PREFIX + "uuid"
+    live: bool | None = None
+    exclusive: bool | None = None
+    only_changes: bool = False
+
+
+@dataclass
+class _Candidate:
+    """One observed guest on its way through the plan."""
+
+    seen: Seen
+    guest: ObservedGuest
+    inventory: str | None = None
+    policy: Policy | None = None
+    refused: str = ""
+    copy: str = ""  # why it is left alone, when it is only a second definition of a guest
+
+
+def make_plan(
+    hosts: Sequence[str],
+    hypervisors: Sequence[Hypervisor],
+    inventory: Sequence[InventoryGuest],
+    settings: Settings,
+    *,
+    complete: bool,
+) -> dict[str, Any]:
+    """Plan ``hosts``; the other ``hypervisors`` help to tell which guest is which.
+
+    :param complete: whether ``hypervisors`` are all of the fleet. Only then, and when all were observed, can it be
+        said that an inventory host is no guest at all.
+    """
+    known = {hypervisor.name: hypervisor for hypervisor in hypervisors}
+    candidates: dict[str, list[_Candidate]] = {}
+    errors: dict[str, str] = {}
+    for name, hypervisor in known.items():
+        try:
+            candidates[name] = _observed(hypervisor)
+        except HypervisorError as error:
+            errors[name] = str(error)
+    seen = [candidate.seen for found in candidates.values() for candidate in found]
+    matches = match(seen, {guest.name: guest.uuid for guest in inventory}, settings.uuid_variable)
+    own = {guest.name: Layer.of_guest(guest.name, guest.variables) for guest in inventory}
+    warnings: list[str] = []
+    plans: dict[str, Any] = {}
+    for name in hosts:
+        if name in errors:
+            plans[name] = _host_plan(error=errors[name])
+            continue
+        for candidate in candidates[name]:
+            _identify(candidate, matches)
+        try:
+            plans[name] = _plan_host(known[name], candidates[name], own, settings, warnings)
+        except RngError as error:
+            plans[name] = _host_plan(error=str(error), total=len(candidates[name]))
+    unknown = _unknown_guests(matches, inventory) if complete and not errors else []
+    return {"hosts": plans, "unknown_guests": unknown, "warnings": warnings}
+
+
+def _observed(hypervisor: Hypervisor) -> list[_Candidate]:
+    """The guests that the hypervisor was seen to have."""
+    result = hypervisor.observation
+    if not isinstance(result, Mapping):
+        raise HypervisorError("not observed")
+    if result.get("failed") or result.get("unreachable") or not isinstance(result.get("guests"), list | tuple):
+        why = printable(str(result.get("msg") or ""), 300)
+        raise HypervisorError(f"not observed: {why}" if why else "not observed")
+    try:
+        guests = [ObservedGuest.from_wire(item) for item in result["guests"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise HypervisorError(f"not observed: not the result of an _info module ({error!r:.100})") from error
+    return [
+        _Candidate(Seen(hypervisor.name, index, guest.name, guest.uuid.lower(), guest.running), guest)
+        for index, guest in enumerate(guests)
+    ]
+
+
+def _identify(candidate: _Candidate, matches: Matches) -> None:
+    candidate.inventory = matches.inventory.get(candidate.seen)
+    candidate.refused = matches.refused.get(candidate.seen, "")
+    candidate.copy = matches.copies.get(candidate.seen, "")
+
+
+def _plan_host(
+    hypervisor: Hypervisor,
+    candidates: list[_Candidate],
+    own: Mapping[str, Layer],
+    settings: Settings,
+    warnings: list[str],
+) -> dict[str, Any]:
+    """Raises RngError for what concerns the host as a whole."""
+    name, variables = hypervisor.name, hypervisor.variables
+    overrides = parse_overrides(name, variables.get("overrides"))
+    budget = host_budget(name, variables.get("host_budget"))
+    live, exclusive = settings.live, settings.exclusive
+    if live is None:
+        live = host_switch(name, "live", variables.get("live"), True)
+    if exclusive is None:
+        exclusive = host_switch(name, "exclusive", variables.get("exclusive"), True)
+    capabilities = settings.capabilities(_hypervisor_facts(hypervisor.observation))
+    layer = Layer.of_hypervisor(name, variables)
+    for candidate in candidates:
+        if not candidate.refused and not candidate.copy:
+            _settle_policy(candidate, layer, overrides, own, capabilities.max_bytes)
+    shares = None if budget is None else _share(name, budget, candidates, capabilities, warnings)
+    plan = _host_plan(total=len(candidates), budget=shares)
+    for candidate in candidates:
+        _add(plan, candidate, capabilities, live, exclusive, settings.only_changes)
+    return plan
+
+
+def _hypervisor_facts(observation: Mapping[str, Any]) -> Mapping[str, Any]:
+    host = observation.get("host")
+    facts = host.get("hypervisor") if isinstance(host, Mapping) else None
+    if not isinstance(facts, Mapping):
+        raise HypervisorError("the observation does not say which kind of hypervisor it is of")
+    return facts
+
+
+def _settle_policy(
+    candidate: _Candidate, layer: Layer, overrides: Sequence[Override], own: Mapping[str, Layer], max_bytes: int
+) -> None:
+    try:
+        guest = None if candidate.inventory is None else own[candidate.inventory]
+        candidate.policy = resolve(candidate.guest.name, layer, overrides, guest, max_bytes)
+    except RngError as error:
+        candidate.refused = str(error)
+
+
+def _share(
+    host: str, budget: int, candidates: list[_Candidate], capabilities: Capabilities, warnings: list[str]
+) -> dict[str, Any]:
+    """Lower the rates of the guests to their shares of the host's budget."""
+    claims: dict[int, Claim] = {}
+    for candidate in candidates:
+        policy = candidate.policy
+        if policy is not None and policy.device is not None:
+            rate = policy.device.rate
+            ceiling = capabilities.max_bytes if rate.max_bytes is None else rate.max_bytes
+            claims[candidate.seen.index] = Claim(rate.period, policy.weight, policy.min_bytes, ceiling)
+    shown = printable(host, 80)
+    try:
+        shares = share(budget, claims)
+    except RngError as error:
+        raise HypervisorError(f"hypervisor {shown}: {PREFIX}host_budget: {error}") from error
+    weights = sum(claim.weight for claim in claims.values())
+    promised = Fraction(0)
+    for candidate in candidates:
+        policy = candidate.policy
+        if policy is None or policy.device is None:
+            continue
+        size, period = shares[candidate.seen.index], policy.device.rate.period
+        promised += per_second(size, period)
+        if size != policy.device.rate.max_bytes:
+            words = f"budget of {shown}: {budget} B/s, weight {policy.weight} of {weights}"
+            candidate.policy = replace(
+                policy,
+                device=replace(policy.device, rate=Rate(size, period)),
+                origin={**policy.origin, "max_bytes": words},
+            )
+    left_out = sum(1 for candidate in candidates if candidate.refused)
+    if left_out:
+        warnings.append(f"{shown}: its budget leaves out {left_out} refused guests, which keep what they have")
+    return {"bytes_per_second": budget, "promised": math.ceil(promised), "guests": len(claims)}
+
+
+def _add(
+    plan: dict[str, Any],
+    candidate: _Candidate,
+    capabilities: Capabilities,
+    live: bool,
+    exclusive: bool,
+    only_changes: bool,
+) -> None:
+    """Decide about one guest, and enter it in the plan of its host."""
+    guest, policy = candidate.guest, candidate.policy
+    entry: dict[str, Any] = {
+        "guest": guest.name,
+        "inventory": candidate.inventory,
+        "state": UNMANAGED if policy is None else policy.state,
+        "wanted": None,
+        "from": {},
+        "config": NOT_APPLICABLE if guest.config is None else UNCHANGED,
+        "live": NOT_APPLICABLE if guest.live is None else UNCHANGED,
+        "reason": candidate.copy,
+        "obstacles": [],
+    }
+    quiet = False
+    refused = candidate.refused
+    if policy is not None:
+        hidden = () if plan["budget"] else BUDGET_FIELDS
+        entry["from"] = {name: words for name, words in policy.origin.items() if name not in hidden}
+        if policy.device is not None:
+            entry["wanted"] = policy.device.to_wire()
+    if policy is not None and policy.state != UNMANAGED:
+        decision = decide(policy.device, guest, capabilities, live=live, exclusive=exclusive)
+        entry["config"], entry["live"] = decision.config.status, decision.live.status
+        entry["reason"] = decision.reason
+        refused = decision.error
+        layers = (decision.config, decision.live)
+        entry["obstacles"] = [layer.reason for layer in layers if layer.status == NEEDS_RESTART]
+        if decision.acts:
+            plan["devices"].append({"guest": guest.name, "state": policy.state, **(entry["wanted"] or {})})
+        quiet = not refused and all(layer.status in (UNCHANGED, NOT_APPLICABLE) for layer in layers)
+        plan["in_sync"] += quiet
+    elif not refused:
+        entry["reason"] = entry["reason"] or f"left alone ({entry['from']['state']})"
+        quiet = True
+        plan["unmanaged"] += 1
+    if refused:
+        entry.update(state=REFUSED, reason=refused, obstacles=[refused])
+        plan["refused"].append({"guest": guest.name, "reason": refused})
+    if not (quiet and only_changes):
+        plan["guests"].append(entry)
+
+
+def _host_plan(*, error: str | None = None, total: int = 0, budget: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "devices": [],
+        "guests": [],
+        "refused": [],
+        "total": total,
+        "in_sync": 0,
+        "unmanaged": 0,
+        "budget": budget,
+        "error": error,
+    }
+
+
+def _unknown_guests(matches: Matches, inventory: Sequence[InventoryGuest]) -> list[dict[str, str]]:
+    """Inventory hosts that no hypervisor has, unless they say themselves that there is nothing to do for them."""
+    idle = {guest.name for guest in inventory if guest.variables.get("state") in (ABSENT, UNMANAGED)}
+    return [{"inventory": name, "reason": reason} for name, reason in matches.unmatched.items() if name not in idle]
