@@ -1,0 +1,130 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One guest, seen from inside through the QEMU guest agent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from .domain import guest_uuid
+from .errors import LabError
+from .host import Host
+from .process import wait_for
+from .spec import GuestSpec
+
+HW_RANDOM = "/sys/devices/virtual/misc/hw_random"
+
+# Both draws block until they have all they want. Block sizes divide the counts: a larger read would wait for more.
+DRAW = """
+draw() { [ "$2" -eq 0 ] || dd if=/dev/hwrng bs="$1" count="$2" iflag=fullblock 2>/dev/null | wc -c; }
+draw {block} {warm_up} > /dev/null
+read -r before _ < /proc/uptime
+drawn=$(draw {block} {blocks})
+read -r after _ < /proc/uptime
+echo "$drawn $before $after"
+"""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a guest drew from /dev/hwrng, and how long that took by the guest's clock."""
+
+    bytes: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Bytes per second; a draw too short for the guest's clock of 10 ms counts as 10 ms."""
+        return self.bytes / max(self.seconds, 0.01)
+
+
+class Guest:
+    """A guest of a host."""
+
+    def __init__(self, host: Host, spec: GuestSpec, address: str | None = None) -> None:
+        self.host = host
+        self.spec = spec
+        self.name = spec.name
+        self.address = address
+        self.uuid = guest_uuid(host.name, spec.name)
+
+    def start(self) -> None:
+        """Start it, without waiting."""
+        self.host.virsh("start", "--domain", self.uuid)
+
+    def destroy(self) -> None:
+        """Pull the plug."""
+        self.host.virsh("destroy", "--domain", self.uuid)
+
+    def wait(self, timeout: float = 120) -> None:
+        """Return once its agent answers."""
+        wait_for(f"guest {self.name} of {self.host.name}: its agent", self.answers, timeout, pause=0.25)
+
+    def answers(self) -> bool:
+        """Whether the agent answers within two seconds."""
+        try:
+            self.agent("guest-ping", timeout=2)
+        except LabError:
+            return False
+        return True
+
+    def agent(self, command: str, timeout: int = 20, **arguments: Any) -> Any:
+        """One command of the agent's protocol, and what it returned."""
+        text = json.dumps({"execute": command, "arguments": arguments})
+        options = ["--timeout", str(timeout), "--domain", self.uuid, "--cmd", text]
+        return json.loads(self.host.virsh("qemu-agent-command", *options, timeout=timeout + 10))["return"]
+
+    def read(self, path: str) -> str:
+        """The content of a file in the guest."""
+        handle = self.agent("guest-file-open", path=path, mode="r")
+        try:
+            content = b""
+            while True:
+                part = self.agent("guest-file-read", handle=handle, count=65536)
+                content += base64.b64decode(part["buf-b64"])
+                if part["eof"] or not part["count"]:
+                    return content.decode(errors="replace")
+        finally:
+            self.agent("guest-file-close", handle=handle)
+
+    def run(self, script: str, timeout: float = 60) -> str:
+        """Run a shell script in the guest that has to succeed; what it wrote."""
+        started = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
+        pid = self.agent("guest-exec", **started)["pid"]
+        end = time.monotonic() + timeout
+        while not (status := self.agent("guest-exec-status", pid=pid))["exited"]:
+            if time.monotonic() > end:
+                self.agent("guest-exec", path="/bin/kill", arg=["-9", str(pid)])
+                raise LabError(f"guest {self.name} of {self.host.name}: {script!r}: no end after {timeout:g} s")
+            time.sleep(0.2)
+        out, err = (base64.b64decode(status.get(key, "")).decode(errors="replace") for key in ("out-data", "err-data"))
+        if status.get("exitcode") != 0:
+            raise LabError(f"guest {self.name} of {self.host.name}: {script!r}: {status.get('exitcode')}: {out}{err}")
+        return out
+
+    def rng_current(self) -> str:
+        """The RNG that the guest's kernel uses, or ``none``."""
+        return self.read(f"{HW_RANDOM}/rng_current").strip()
+
+    def rng_available(self) -> list[str]:
+        """The RNGs that the guest's kernel knows, without the pseudo entry of newer kernels."""
+        return [name for name in self.read(f"{HW_RANDOM}/rng_available").split() if name != "none"]
+
+    def draw(self, count: int, warm_up: int = 0, timeout: float = 60) -> Draw:
+        """Draw ``count`` bytes from /dev/hwrng and time it, after ``warm_up`` bytes that do not count.
+
+        The first quota of a limited device is free: draw it as the warm-up to see the rate that lasts.
+        """
+        block = 4096
+        while count % block or warm_up % block:
+            block //= 2
+        script = DRAW
+        for word, number in (("block", block), ("warm_up", warm_up // block), ("blocks", count // block)):
+            script = script.replace("{%s}" % word, str(number))
+        drawn, before, after = self.run(script, timeout).split()
+        return Draw(int(drawn), float(after) - float(before))

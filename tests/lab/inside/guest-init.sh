@@ -1,0 +1,51 @@
+#!/bin/sh
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# /init of a guest: the first and only process that busybox starts. Everything it needs to know is on the kernel's
+# command line: lab.address=ADDRESS/PREFIX and lab.key=BASE64 for guests with SSH.
+
+/bin/busybox mkdir -p /proc /sys /dev /run /tmp /var/run
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox --install -s /bin
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
+mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
+
+argument() {
+    for word in $(cat /proc/cmdline); do
+        case $word in "$1"=*) echo "${word#*=}" ;; esac
+    done
+}
+
+# Twice, so that the order in which modules need each other does not matter.
+for _ in 1 2; do
+    for module in /modules/*; do insmod "$module" 2>/dev/null; done
+done
+ip link set lo up
+
+address=$(argument lab.address)
+if [ -n "$address" ] && [ -x /usr/sbin/dropbear ]; then
+    mkdir -p -m 700 /root/.ssh /etc/dropbear
+    echo "ssh-ed25519 $(argument lab.key)" > /root/.ssh/authorized_keys
+    ip addr add "$address" dev eth0 && ip link set eth0 up
+    dropbear -R -E -s 2> /dev/console
+fi
+
+# The agent's port gets its name a moment after the driver has started; udev would make this link.
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    for port in /sys/class/virtio-ports/*; do
+        [ -s "$port/name" ] && ln -sf "/dev/${port##*/}" "/dev/$(cat "$port/name")"
+    done
+    [ -e /dev/org.qemu.guest_agent.0 ] && break
+    sleep 0.1
+done
+echo "booted after $(cut -d' ' -f1 /proc/uptime) s" > /dev/console
+while :; do
+    if [ -e /dev/org.qemu.guest_agent.0 ]; then
+        qemu-ga -m virtio-serial -p /dev/org.qemu.guest_agent.0 -l /dev/null -t /run
+    fi
+    sleep 1
+done

@@ -1,0 +1,185 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a lab consists of, read from YAML or JSON. Unknown keys are errors: a typing mistake must not weaken a test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from .errors import LabError
+
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class HwRng:
+    """The hardware RNG that a host pretends to have.
+
+    ``device`` is what /dev/hwrng is: ``urandom`` (gives bytes), ``real`` (the machine's own node; mostly nothing
+    behind it) or ``none``. Without a HwRng in its spec a host sees the machine's own.
+    """
+
+    current: str = "none"
+    available: tuple[str, ...] = ()
+    selected: bool = False
+    quality: int = 1024
+    device: str = "urandom"
+    mode: str = "0600"
+
+    def files(self) -> dict[str, str]:
+        """The files of /sys/class/misc/hw_random."""
+        return {
+            "rng_current": self.current + "\n",
+            "rng_available": " ".join(self.available) + "\n",
+            "rng_selected": f"{int(self.selected)}\n",
+            "rng_quality": f"{self.quality}\n",
+        }
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """One guest. ``rng``, ``devices`` and ``domain`` are XML that goes into <devices> and <domain> as it stands.
+
+    ``spare_ports`` counts the PCIe root ports left free on q35: 0 gives a guest that cannot take another device while
+    it runs. ``firmware_only`` boots no system: such a guest never acknowledges an unplug. ``ssh`` boots the image with python3 and an SSH server, reachable from the controller.
+    """
+
+    name: str
+    machine: str = "q35"
+    spare_ports: int = 4
+    running: bool = True
+    firmware_only: bool = False
+    ssh: bool = False
+    memory: int = 160
+    groups: tuple[str, ...] = ()
+    rng: str = ""
+    devices: str = ""
+    domain: str = ""
+    cmdline: str = ""
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether an agent will answer once it runs."""
+        return not self.firmware_only and self.machine not in ("isapc", "microvm")
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """One hypervisor. Without ``libvirt`` it is a plain machine with sshd, up in a moment.
+
+    ``root`` is the directory of another root file system (see rootfs.py); empty means this machine's own.
+    """
+
+    name: str
+    libvirt: bool = True
+    hwrng: HwRng | None = None
+    guests: tuple[GuestSpec, ...] = ()
+    groups: tuple[str, ...] = ()
+    root: str = ""
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """A whole lab."""
+
+    hosts: tuple[HostSpec, ...] = field(default_factory=tuple)
+
+    @classmethod
+    def load(cls, path: str | Path) -> LabSpec:
+        """Read a YAML or JSON file."""
+        try:
+            return cls.parse(yaml.safe_load(Path(path).read_text()))
+        except (OSError, yaml.YAMLError) as error:
+            raise LabError(f"{path}: {error}") from error
+
+    @classmethod
+    def parse(cls, data: Any) -> LabSpec:
+        """From ``{hosts: {name: {..., guests: {name: {...}}}}}``."""
+        given = _mapping("the spec", data)
+        if set(given) != {"hosts"}:
+            raise LabError("the spec has exactly one key: hosts")
+        hosts = tuple(_host(name, entry) for name, entry in _mapping("hosts", given["hosts"]).items())
+        if not hosts:
+            raise LabError("hosts: at least one is needed")
+        return cls(hosts)
+
+    def to_data(self) -> dict[str, Any]:
+        """The inverse of :meth:`parse`, made of plain values."""
+        hosts = {}
+        for host in self.hosts:
+            entry = asdict(host)
+            del entry["name"]
+            entry["guests"] = {guest.pop("name"): guest for guest in entry["guests"]}
+            hosts[host.name] = entry
+        return {"hosts": hosts}
+
+    @property
+    def needs_ssh_guests(self) -> bool:
+        """Whether the larger guest image is needed."""
+        return any(guest.ssh for host in self.hosts for guest in host.guests)
+
+
+def _host(name: str, data: Any) -> HostSpec:
+    if not HOST_NAME.fullmatch(name):
+        raise LabError(f"host {name!r}: lower case letters, digits and inner dashes, at most 32")
+    entry = dict(_mapping(f"host {name}", data))
+    hwrng = entry.pop("hwrng", None)
+    guests = _mapping(f"host {name}: guests", entry.pop("guests", None))
+    host = _build(HostSpec, f"host {name}", name, entry)
+    if guests and not host.libvirt:
+        raise LabError(f"host {name}: guests need libvirt")
+    return HostSpec(
+        **{
+            **{item.name: getattr(host, item.name) for item in fields(host)},
+            "hwrng": None if hwrng is None else _hwrng(name, hwrng),
+            "guests": tuple(
+                _build(GuestSpec, f"guest {guest} of {name}", guest, _mapping(f"guest {guest} of {name}", given))
+                for guest, given in guests.items()
+            ),
+        }
+    )
+
+
+def _hwrng(host: str, data: Any) -> HwRng:
+    hwrng = _build(HwRng, f"host {host}: hwrng", None, _mapping(f"host {host}: hwrng", data))
+    if hwrng.device not in ("urandom", "real", "none"):
+        raise LabError(f"host {host}: hwrng.device is urandom, real or none, not {hwrng.device!r}")
+    if not re.fullmatch(r"0[0-7]{3}", hwrng.mode):
+        raise LabError(f"host {host}: hwrng.mode is an octal string such as '0600'")
+    return hwrng
+
+
+def _build(kind: type[T], where: str, name: str | None, given: Mapping[str, Any]) -> T:
+    """A value of a dataclass from a mapping, each field of the type of its default."""
+    values: dict[str, Any] = {} if name is None else {"name": name}
+    defaults = {item.name: item.default for item in fields(kind) if item.name != "name"}  # type: ignore[arg-type]
+    for key, value in given.items():
+        if key not in defaults:
+            raise LabError(f"{where}: unknown key {key!r}; known: {', '.join(defaults)}")
+        wanted = type(defaults[key])
+        if wanted is tuple and isinstance(value, (list, tuple)):
+            value = tuple(str(item) for item in value)
+        if type(value) is not wanted:
+            raise LabError(f"{where}: {key}: {value!r} is not of type {wanted.__name__}")
+        values[key] = value
+    return kind(**values)
+
+
+def _mapping(where: str, data: Any) -> Mapping[str, Any]:
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        raise LabError(f"{where}: a mapping is needed, not {data!r}")
+    for key in data:
+        if not isinstance(key, str):  # YAML reads off, no and 5 as something else
+            raise LabError(f"{where}: the key {key!r} is not a string; put it in quotes")
+    return data
