@@ -36,5 +36,9 @@ class GuestError(RngError):
     """Something that concerns one guest only; the other guests go on."""
 
 
+class TimedOutError(GuestError):
+    """QEMU did not answer in time. What was asked of it may still happen."""
+
+
 class HypervisorError(RngError):
     """The hypervisor as a whole cannot be reached, read or changed."""

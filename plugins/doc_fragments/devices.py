@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options and return values that every module which converges guests has."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  devices:
+    description:
+      - The guests to converge, and the virtio RNG that each is to have.
+      - Guests that are not listed are not touched. An empty list changes nothing.
+      - M(fleet.rng.rng_plan) returns this list, made from the inventory's policy.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      guest:
+        description: Name or UUID of the guest. Any name that the hypervisor allows is taken literally.
+        type: str
+        required: true
+      state:
+        description:
+          - V(present) gives the guest this device.
+          - V(absent) takes its virtio RNGs away. The other options are then ignored.
+        type: str
+        choices: [present, absent]
+        default: present
+      source:
+        description:
+          - Where the host gets the bytes from.
+          - An absolute path of a character device, such as V(/dev/urandom), V(/dev/random) or V(/dev/hwrng).
+          - V(builtin) is QEMU's own use of C(getrandom(2)), for QEMU 4.2 and later.
+          - V(egd+unix:/path), V(egd+tcp://host:port) or V(egd+udp://host:port) is a daemon that speaks the EGD protocol.
+          - It is checked on the host before a guest gets it. A path that is not a character device, gives no bytes, or
+            could be swapped by others than root is refused, since QEMU aborts on a source that it cannot read and
+            freezes on one that ends. V(/dev/hwrng) needs a selected hardware RNG. An EGD socket must accept connections.
+        type: raw
+        default: /dev/urandom
+      max_bytes:
+        description:
+          - The bytes that the guest may draw in each O(devices[].period), an integer from V(1), or V(unlimited).
+          - V(0) is refused, because QEMU would never serve the guest while others take it for no limit.
+          - This is a quota that a timer renews, not a stream. Nothing that is not drawn is carried over.
+        type: raw
+        default: 1024
+      period:
+        description: The length of a period in milliseconds, from V(1) to V(4294967295).
+        type: raw
+        default: 1000
+      model:
+        description: >-
+          The device model. V(virtio) leaves the choice to the machine type, V(virtio-transitional) also serves drivers
+          from before virtio 1.0, V(virtio-non-transitional) only those since.
+        type: str
+        choices: [virtio, virtio-transitional, virtio-non-transitional]
+        default: virtio
+      driver:
+        description:
+          - "Virtio driver options of the device: a mapping of V(iommu), V(ats), V(packed) or V(page_per_vq) to a boolean."
+          - An option that is left out keeps the hypervisor's own default.
+          - Confidential guests (SEV, TDX) need V(iommu).
+        type: dict
+        default: {}
+  live:
+    description:
+      - Whether a guest that runs may be changed now.
+      - With V(false) only its configuration changes, and RV(guests[].live) is V(needs_restart) until its next start.
+    type: bool
+    default: true
+  exclusive:
+    description:
+      - Whether the guest is to have this virtio RNG and no other.
+      - With V(false) only devices that this collection attached are replaced and removed. A device of somebody else that
+        is just like the wanted one is still recognized.
+    type: bool
+    default: true
+  wait:
+    description:
+      - The seconds that a running guest has to release a device.
+      - A guest that has not done so in time keeps it, as RV(guests[].live=pending_removal), and a later run finishes it.
+    type: int
+    default: 5
+"""

@@ -1,0 +1,175 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runner behind every ``*_rng`` module: all guests of one hypervisor side by side, each with its own outcome."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import Any, Callable, Dict, List, TypeVar
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..errors import GuestError, HypervisorError, RngError
+from ..text import printable
+from .arguments import parse_requests
+from .journey import Journey, Options
+
+WORKERS = 8  # connections that write at once; more do not help libvirtd
+STALLED = 90  # seconds in which no guest makes progress; libvirt itself gives up on a hung QEMU after 30
+_RECONNECTS = 3
+_NAMED_ERRORS = 10
+
+T = TypeVar("T")
+
+
+def run(module: AnsibleModule, backend: Any) -> None:
+    """Converge the guests that the module's ``devices`` names, and exit."""
+    options = Options(
+        capabilities=backend.CAPABILITIES,
+        live=module.params["live"],
+        exclusive=module.params["exclusive"],
+        wait=module.params["wait"],
+    )
+    try:
+        journeys = bounded(lambda: _prepare(module.params["devices"], backend, options), "observing the guests")
+    except RngError as error:
+        module.fail_json(msg=str(error), guests=[])
+    if not module.check_mode:
+        _travel([journey for journey in journeys if journey.acts], backend)
+    _report(module, journeys)
+
+
+def bounded(work: Callable[[], T], doing: str, seconds: float = STALLED) -> T:
+    """Run something that a hung daemon could block for ever, in a thread that does not outlive the module.
+
+    :raises HypervisorError: when it has not ended in time.
+    """
+    answer: "queue.Queue[tuple[bool, Any]]" = queue.Queue()
+
+    def attempt() -> None:
+        try:
+            answer.put((True, work()))
+        except Exception as error:  # handed over to the thread that waits
+            answer.put((False, error))
+
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        succeeded, value = answer.get(timeout=seconds)
+    except queue.Empty:
+        raise HypervisorError(f"no answer within {seconds:g} seconds while {doing}") from None
+    if not succeeded:
+        raise value
+    return value  # type: ignore[no-any-return]
+
+
+def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> List[Journey]:
+    """Find every guest, decide, and check what is to be given to it; a connection is opened only when one asks."""
+    requests = parse_requests(devices, options.capabilities.max_bytes)
+    journeys = [Journey(request.guest, request.device, options, error=request.error) for request in requests]
+    wanted = {journey.name: journey.wanted for journey in journeys if not journey.error}
+    if not wanted:
+        return journeys
+    session = backend.session()
+    models = {name: device.model if device else "virtio" for name, device in wanted.items()}
+    observed = session.observe_all(models)
+    by_name = {guest.uuid: guest for guest in observed}
+    by_name.update({guest.name: guest for guest in observed})
+    for journey in journeys:
+        if journey.error:
+            continue
+        journey.before = by_name.get(journey.name)
+        if journey.before is None:
+            journey.error = "no guest of this name or UUID is here"
+            continue
+        _check(journey, session, backend)
+    return journeys
+
+
+def _check(journey: Journey, session: Any, backend: Any) -> None:
+    decision = journey.decide(journey.before)
+    if decision is None or decision.error:
+        journey.error = decision.error if decision else ""
+        return
+    device = decision.live.add or decision.config.add
+    if device is not None:
+        try:
+            backend.check(session, journey.before, device)
+        except RngError as error:
+            journey.error = str(error)
+
+
+def _travel(journeys: List[Journey], backend: Any) -> None:
+    """Send the guests on their way. A guest that hangs holds up its own worker only, and not for ever."""
+    todo: "queue.SimpleQueue[Journey]" = queue.SimpleQueue()
+    done: "queue.SimpleQueue[Journey]" = queue.SimpleQueue()
+    for journey in journeys:
+        todo.put(journey)
+    for dummy in range(min(WORKERS, len(journeys))):
+        threading.Thread(target=_work, args=(todo, done, backend), daemon=True).start()
+    waiting = {id(journey): journey for journey in journeys}
+    while waiting:
+        try:
+            waiting.pop(id(done.get(timeout=STALLED)))
+        except queue.Empty:
+            for journey in waiting.values():
+                journey.error = f"no answer from the hypervisor within {STALLED} seconds, the outcome is unknown"
+            return
+
+
+def _work(todo: Any, done: Any, backend: Any) -> None:
+    session = None
+    while True:
+        try:
+            journey = todo.get_nowait()
+        except queue.Empty:
+            return
+        session = _walk(journey, session, backend)
+        done.put(journey)
+
+
+def _walk(journey: Journey, session: Any, backend: Any) -> Any:
+    """One guest, over a connection that may break: then read again and go on from there."""
+    for attempt in range(_RECONNECTS + 1):
+        try:
+            if session is None:
+                session = backend.session()
+            if attempt:
+                journey.after = session.observe(journey.before)
+            journey.run(session)
+            journey.error = ""
+            return session
+        except GuestError as error:
+            journey.error = str(error)
+            return session
+        except HypervisorError as error:
+            journey.error = str(error)
+            session = None
+            time.sleep(attempt)
+        except Exception as error:  # a fault of ours must not cost the other guests their turn
+            journey.error = f"{type(error).__name__}: {error}"
+            return None
+    return session
+
+
+def _report(module: AnsibleModule, journeys: List[Journey]) -> None:
+    guests = [journey.result(module.check_mode) for journey in journeys]
+    result: Dict[str, Any] = {"changed": any(guest["changed"] for guest in guests), "guests": guests}
+    if module._diff:
+        result["diff"] = [diff for diff in map(lambda journey: _diff(journey, module.check_mode), journeys) if diff]
+    failed = [journey for journey in journeys if journey.error]
+    if failed:
+        named = [f"{printable(journey.name)}: {journey.error}" for journey in failed[:_NAMED_ERRORS]]
+        if len(failed) > _NAMED_ERRORS:
+            named.append(f"and {len(failed) - _NAMED_ERRORS} more")
+        module.fail_json(msg=f"{len(failed)} of {len(journeys)} guests failed: " + "; ".join(named), **result)
+    module.exit_json(**result)
+
+
+def _diff(journey: Journey, check_mode: bool) -> Any:
+    diff = journey.diff(check_mode)
+    if diff is not None:
+        diff["before_header"] = diff["after_header"] = printable(journey.name)
+    return diff

@@ -1,0 +1,65 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments that every ``*_rng`` module shares, and their way into values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional
+
+from ..device import DEFAULT_MAX_BYTES, DEFAULT_PERIOD, DEFAULT_SOURCE, MODELS, RngDevice
+from ..errors import RngError
+
+# max_bytes and period are raw: a number, a string of digits or "unlimited", and never a silently converted 1.5 or true.
+DEVICES = {
+    "type": "list",
+    "elements": "dict",
+    "required": True,
+    "options": {
+        "guest": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "source": {"type": "raw", "default": DEFAULT_SOURCE},
+        "max_bytes": {"type": "raw", "default": DEFAULT_MAX_BYTES},
+        "period": {"type": "raw", "default": DEFAULT_PERIOD},
+        "model": {"type": "str", "choices": list(MODELS), "default": MODELS[0]},
+        "driver": {"type": "dict", "default": {}},
+    },
+}
+
+CONVERGE_SPEC: Dict[str, Any] = {
+    "devices": DEVICES,
+    "live": {"type": "bool", "default": True},
+    "exclusive": {"type": "bool", "default": True},
+    "wait": {"type": "int", "default": 5},
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one entry of ``devices`` asks for: ``device`` None is state absent; ``error`` says why it is refused."""
+
+    guest: str
+    device: Optional[RngDevice] = None
+    error: str = ""
+
+
+def parse_requests(devices: List[Mapping[str, Any]], max_bytes_limit: int) -> List[Request]:
+    """One request per guest, in the order given. A bad entry is an error of its own guest, not of the task."""
+    requests: Dict[str, Request] = {}
+    for entry in devices:
+        request = _parse_request(entry, max_bytes_limit)
+        earlier = requests.setdefault(request.guest, request)
+        if earlier != request:
+            requests[request.guest] = Request(request.guest, error="is given twice in devices, with different values")
+    return list(requests.values())
+
+
+def _parse_request(entry: Mapping[str, Any], max_bytes_limit: int) -> Request:
+    guest = entry["guest"]
+    if entry["state"] == "absent":
+        return Request(guest)
+    try:
+        return Request(guest, RngDevice.from_wire(entry, max_bytes_limit))
+    except RngError as error:
+        return Request(guest, error=str(error))

@@ -1,0 +1,200 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One guest on its way from what it is to what was asked: decide, do, look again, until there is nothing left to do.
+
+Looking again after every step is what makes it safe against everything that happens in between: a guest that starts
+or stops, another administrator, a second run, a daemon that dies. The outcome is what was seen, not what was hoped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Dict, Optional
+
+from .. import converge
+from ..converge import Capabilities, Decision, decide
+from ..device import RngDevice
+from ..errors import GuestError, TimedOutError
+from ..observation import CONFIG, LIVE, Devices, ObservedGuest
+
+_ROUNDS = 3  # one is enough on a quiet host; the others are for what changed meanwhile
+
+
+@dataclass(frozen=True)
+class Options:
+    """How far a run may go. ``wait`` is how many seconds a running guest has to release a device."""
+
+    capabilities: Capabilities
+    live: bool = True
+    exclusive: bool = True
+    wait: float = 5
+
+
+@dataclass
+class Journey:
+    """One guest's way: as it was found, as it was last seen, and what went wrong."""
+
+    name: str
+    wanted: Optional[RngDevice]
+    options: Options
+    before: Optional[ObservedGuest] = None
+    after: Optional[ObservedGuest] = None
+    error: str = ""
+    refusal: str = ""  # what the hypervisor said when it would not take a device from the running guest
+
+    def decide(self, guest: Optional[ObservedGuest]) -> Optional[Decision]:
+        if guest is None:
+            return None
+        return decide(
+            self.wanted, guest, self.options.capabilities, live=self.options.live, exclusive=self.options.exclusive
+        )
+
+    @property
+    def acts(self) -> bool:
+        decision = self.decide(self.before)
+        return not self.error and decision is not None and decision.acts
+
+    def run(self, session: Any) -> None:
+        """Change the guest over an open session of its backend.
+
+        :raises GuestError: what could not be done; whatever was done stands in ``after``.
+        """
+        model = self.wanted.model if self.wanted else "virtio"
+        guest = self.after or self.before
+        for dummy in range(_ROUNDS):
+            decision = self.decide(guest)
+            if guest is None or decision is None or not decision.acts or _only_waits(decision, self.after):
+                return
+            failure = None
+            try:
+                self._apply(session, guest, decision)
+            except GuestError as error:
+                failure = error
+            self.after = session.observe(guest, model)
+            if failure is not None and _state(self.after) == _state(guest):
+                raise failure
+            guest = self.after
+        decision = self.decide(guest)
+        if decision is not None and decision.acts and not _only_waits(decision, self.after):
+            raise GuestError("it kept changing while it was being changed; run again")
+
+    def _apply(self, session: Any, guest: ObservedGuest, decision: Decision) -> None:
+        """The new device first, then the old one goes.
+
+        The running guest is served before its config: a device that QEMU will not open now must not keep the guest
+        from its next start.
+        """
+        for layer, plan in ((LIVE, decision.live), (CONFIG, decision.config)):
+            if plan.add is not None:
+                session.add(guest, layer, plan.add, plan.alias)
+        for found in decision.config.remove:
+            session.remove(guest, CONFIG, found)
+        for found in decision.live.remove:
+            try:
+                session.remove(guest, LIVE, found)
+            except TimedOutError:
+                raise
+            except GuestError as error:  # gone already, or asked for already: the next look tells
+                self.refusal = str(error)
+        if decision.live.remove:
+            session.wait_removed(guest, tuple(found.alias for found in decision.live.remove), self.options.wait)
+
+    def result(self, check_mode: bool) -> Dict[str, Any]:
+        """The entry of this guest in the module's ``guests``."""
+        before, first = self.before, self.decide(self.before)
+        if before is None or first is None:
+            return self._entry(False, converge.NOT_APPLICABLE, converge.NOT_APPLICABLE, self.error)
+        if self.error and self.after is None:
+            return self._entry(False, _untouched(before.config), _untouched(before.live), self.error)
+        if check_mode:
+            return self._entry(first.acts, first.config.status, first.live.status, first.reason, before)
+        after = self.after or before
+        last = self.decide(after)
+        assert last is not None
+        config = _status(before.config, after.config, last.config, self.wanted)
+        live = _status(before.live, after.live, last.live, self.wanted)
+        reason = first.reason
+        if live == converge.PENDING_REMOVAL:
+            reason += "; the guest has not released the old one yet, a later run finishes it"
+            reason += f" ({self.refusal})" if self.refusal else ""
+        return self._entry(_state(before) != _state(after), config, live, reason, before)
+
+    def _entry(
+        self, changed: bool, config: str, live: str, reason: str, noted: Optional[ObservedGuest] = None
+    ) -> Dict[str, Any]:
+        if noted is not None and noted.notes:
+            reason = "; ".join([reason, *noted.notes])
+        return {
+            "guest": self.name,
+            "changed": changed,
+            "config": config,
+            "live": live,
+            "reason": reason,
+            "error": self.error or None,
+        }
+
+    def diff(self, check_mode: bool) -> Optional[Dict[str, str]]:
+        """Before and after as text, in Ansible's form; None when they are the same."""
+        decision = self.decide(self.before)
+        if self.before is None or decision is None:
+            return None
+        old = _described(self.before.config, self.before.live)
+        if check_mode:
+            new = old if self.error else _described(
+                _predicted(self.before.config, decision.config, self.wanted),
+                _predicted(self.before.live, decision.live, self.wanted),
+            )
+        else:
+            after = self.after or self.before
+            new = _described(after.config, after.live)
+        return None if old == new else {"before": old, "after": new}
+
+
+def _only_waits(decision: Decision, after: Optional[ObservedGuest]) -> bool:
+    """Nothing left but removals that the running guest was already asked for and has not acknowledged."""
+    return after is not None and not decision.config.acts and decision.live.add is None
+
+
+def _state(guest: ObservedGuest) -> object:
+    return guest.config, guest.live
+
+
+def _untouched(devices: Optional[Devices]) -> str:
+    return converge.NOT_APPLICABLE if devices is None else converge.UNCHANGED
+
+
+def _status(
+    before: Optional[Devices], after: Optional[Devices], left: converge.LayerDecision, wanted: Optional[RngDevice]
+) -> str:
+    """What happened on one layer, from what was seen before and after, and from what is left to do."""
+    if after is None:
+        return converge.NOT_APPLICABLE
+    if left.status == converge.NEEDS_RESTART:
+        return converge.NEEDS_RESTART
+    if left.remove and left.add is None:
+        return converge.PENDING_REMOVAL
+    if before == after or before is None:
+        return converge.UNCHANGED if before == after else converge.ADDED
+    if wanted is None:
+        return converge.REMOVED
+    return converge.REPLACED if Counter(before) - Counter(after) else converge.ADDED
+
+
+def _predicted(
+    before: Optional[Devices], decision: converge.LayerDecision, wanted: Optional[RngDevice]
+) -> Optional[Devices]:
+    if before is None:
+        return None
+    kept = tuple(found for found in before if not any(found is gone for gone in decision.remove))
+    return kept if decision.add is None else (*kept, converge.FoundDevice(wanted, decision.alias))
+
+
+def _described(config: Optional[Devices], live: Optional[Devices]) -> str:
+    lines = []
+    for layer, devices in ((CONFIG, config), (LIVE, live)):
+        if devices is not None:
+            lines.append(f"{layer}:" if devices else f"{layer}: no RNG")
+            lines += [f"  - {found}" for found in devices]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,189 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is this source safe to give to a guest? Asked on the host, before anything is attached.
+
+QEMU aborts when a source cannot be read and freezes on one that ends, so what is refused here would have killed
+the guest. Every check is bounded in time and reads a few bytes at most.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import stat
+from typing import Iterator, List, Optional, Tuple
+
+from ..device import Source
+from ..errors import UnsafeSourceError
+
+SECONDS = 2.0
+_BYTES = 16
+
+_MEMORY_MAJOR = 1  # the kernel's "mem" class: null, zero, full, mem, port and the rest; two of them are RNGs
+_RANDOM_MINORS = (8, 9)
+_MISC_WATCHDOG = (10, 130)  # opening it starts a countdown to a reset of the host
+_HWRNG = (10, 183)
+_HWRNG_CURRENT = "/sys/devices/virtual/misc/hw_random/rng_current"
+
+QemuUser = Optional[Tuple[int, int]]
+
+
+def check_source(source: Source, qemu_user: QemuUser = None) -> None:
+    """Raise UnsafeSourceError, with the reason, unless a guest can live on this source.
+
+    :param qemu_user: (uid, gid) that QEMU runs as; a device is then tried with those rights.
+    """
+    if source.kind == "random":
+        _check_device(source.path, qemu_user)
+    elif source.kind == "egd" and source.transport == "unix":
+        _check_connects(source, socket.AF_UNIX, source.path)
+    elif source.kind == "egd" and source.transport == "tcp":
+        _check_tcp(source)
+    elif source.kind == "egd":
+        _resolve(source, socket.SOCK_DGRAM)  # UDP has no answer to wait for: the name is all that can be checked
+
+
+def _check_device(path: str, qemu_user: QemuUser) -> None:
+    for link, reason in _replaceable_parts(path):
+        raise UnsafeSourceError(f"source {path}: {reason} {link}, so it could become another file at any time")
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        dangling = " (a dangling link)" if os.path.islink(path) else ""
+        raise UnsafeSourceError(f"source {path}: {os.strerror(error.errno or 0)}{dangling}") from error
+    if not stat.S_ISCHR(status.st_mode):
+        raise UnsafeSourceError(f"source {path}: is {_kind(status.st_mode)}, only a character device is safe")
+    number = (os.major(status.st_rdev), os.minor(status.st_rdev))
+    if (number[0] == _MEMORY_MAJOR and number[1] not in _RANDOM_MINORS) or _is_watchdog(number):
+        raise UnsafeSourceError(f"source {path}: is device {number[0]}:{number[1]}, which is no source of randomness")
+    if (number == _HWRNG or path == "/dev/hwrng") and _hwrng_current() in ("", "none"):
+        raise UnsafeSourceError(f"source {path}: the kernel of this host has no hardware RNG selected (rng_current)")
+    _as_user(path, qemu_user)
+
+
+def _replaceable_parts(path: str) -> Iterator[Tuple[str, str]]:
+    """Directories and links on the way to the device that somebody else than root could swap, as sshd looks at keys."""
+    for _ in range(40):  # as many links as the kernel follows
+        directory = os.path.dirname(path)
+        while True:
+            try:
+                status = os.stat(directory)
+            except OSError:
+                return  # the device's own stat() says it better
+            if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                yield directory, "others than root can write to"
+                return
+            if directory == "/":
+                break
+            directory = os.path.dirname(directory)
+        if not os.path.islink(path):
+            return
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+
+
+def _is_watchdog(number: Tuple[int, int]) -> bool:
+    try:
+        subsystem = os.path.basename(os.readlink(f"/sys/dev/char/{number[0]}:{number[1]}/subsystem"))
+    except OSError:
+        subsystem = ""
+    return number == _MISC_WATCHDOG or subsystem == "watchdog"
+
+
+def _hwrng_current() -> str:
+    try:
+        with open(_HWRNG_CURRENT, encoding="ascii", errors="replace") as file:
+            return file.read(256).strip()
+    except OSError:
+        return ""
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISREG, "a regular file"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(mode):
+            return name
+    return "of another kind"
+
+
+def _as_user(path: str, qemu_user: QemuUser) -> None:
+    """Read from the device in a child that has QEMU's rights; the module itself usually is root."""
+    uid, gid = qemu_user or (os.geteuid(), os.getegid())
+    if uid == os.geteuid() or os.geteuid() != 0:
+        code = _read_some(path)
+    else:
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups(_groups(uid, gid))
+                os.setgid(gid)
+                os.setuid(uid)
+                code = _read_some(path)
+            except OSError as error:
+                code = error.errno or errno.EIO
+            os._exit(min(code, 255))
+        code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
+    if code == errno.EACCES:
+        rule = f'KERNEL=="{os.path.basename(path)}", GROUP="{gid}", MODE="0640"'
+        raise UnsafeSourceError(f"source {path}: QEMU (uid {uid}, gid {gid}) may not read it; a udev rule helps: {rule}")
+    if code == errno.ENODATA:
+        raise UnsafeSourceError(f"source {path}: gives no bytes; a guest would freeze on it")
+    if code:
+        raise UnsafeSourceError(f"source {path}: cannot be read: {os.strerror(code)}")
+
+
+def _read_some(path: str) -> int:
+    """An errno; 0 when bytes came within the time limit."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        return error.errno or errno.EIO
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(SECONDS * 1000)  # a slow hardware RNG may need a moment for its first byte
+        return 0 if os.read(descriptor, _BYTES) else errno.ENODATA
+    except BlockingIOError:
+        return errno.ENODATA
+    except OSError as error:
+        return error.errno or errno.EIO
+    finally:
+        os.close(descriptor)
+
+
+def _groups(uid: int, gid: int) -> List[int]:
+    import pwd  # only where QEMU has a user of its own
+
+    try:
+        return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        return [gid]
+
+
+def _check_connects(source: Source, family: int, address: object) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(SECONDS)
+        try:
+            probe.connect(address)
+        except OSError as error:
+            raise UnsafeSourceError(f"source {source}: nobody accepts there ({error.strerror or error})") from error
+
+
+def _check_tcp(source: Source) -> None:
+    family, address = _resolve(source, socket.SOCK_STREAM)
+    _check_connects(source, family, address)
+
+
+def _resolve(source: Source, kind: int) -> Tuple[int, object]:
+    try:
+        family, dummy, dummy, dummy, address = socket.getaddrinfo(source.host, source.port, type=kind)[0]
+    except OSError as error:
+        raise UnsafeSourceError(f"source {source}: {error.strerror or error}") from error
+    return family, address
