@@ -1,0 +1,241 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is worth saying about a machine's random numbers: one table of rules, judged over what was interpreted.
+
+An id is never given to another rule. Severities:
+
+``error``    random numbers may be missing or late now, or at the next boot.
+``warning``  something that is there is not used, does not work, or stands on one leg; somebody should act.
+``info``     good to know; a sound machine may have it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+SEVERITIES = ("error", "warning", "info")
+LOW_ENTROPY = 128  # bits: two readers of /dev/random away from a wait on the kernels where it blocks
+# Architectures whose /proc/cpuinfo tells whether there is an instruction; of s390x, for one, it does not.
+_CPU_IS_KNOWN = ("x86_64", "i386", "i486", "i586", "i686", "aarch64", "ppc64", "ppc64le")
+_OFF = ("0", "off", "n", "no", "N", "NO", "false")
+_NOT_ALLOWED = ("Permission denied", "Operation not permitted")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at: the result so far, and three judgments that it does not carry as such."""
+
+    rng: Mapping[str, Any]
+    version: Optional[Tuple[int, int, int]]
+    virtual: Optional[bool]
+    container: bool
+    random_blocks: bool
+
+    def __getattr__(self, name: str) -> Any:
+        return self.rng[name]
+
+    @property
+    def no_device(self) -> bool:
+        """Surely no hardware RNG, seen from where it would be visible."""
+        return self.rng["available"] == [] and not self.rng["virtio_devices"] and not self.container
+
+    @property
+    def no_instruction(self) -> bool:
+        return self.rng["cpu"] == [] and self.rng["kernel"]["arch"] in _CPU_IS_KNOWN
+
+    @property
+    def before_5_4(self) -> bool:
+        return self.version is not None and self.version < (5, 4, 0)
+
+    @property
+    def read_failed(self) -> bool:
+        hwrng = self.rng["hwrng"]
+        return bool(hwrng["present"]) and hwrng["readable"] is False and hwrng["why"] not in _NOT_ALLOWED
+
+    def has(self, prefix: str) -> bool:
+        return any(name.startswith(prefix) for name in self.rng["available"] or [])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row: ``message`` may name keys of the result in braces; ``evidence`` lists the keys that show why."""
+
+    id: str
+    severity: str
+    subject: str
+    applies: Callable[[Facts], bool]
+    message: str
+    remedy: str
+    evidence: Tuple[str, ...]
+
+
+RULES = (
+    Rule(
+        "RNG001",
+        "error",
+        "kernel",
+        lambda f: f.crng_ready is False,
+        "The kernel's random number generator is not initialized yet ({entropy_avail} of 256 bits): getrandom() and "
+        "/dev/random wait, /dev/urandom is not safe for keys.",
+        "Wait for it before keys are made. Give the machine a hardware RNG (a guest: a virtio RNG), so that it is ready early.",
+        ("entropy_avail", "poolsize", "crng_why"),
+    ),
+    Rule(
+        "RNG002",
+        "warning",
+        "virtio_rng",
+        lambda f: f.virtio_rng == "missing" and bool(f.virtio_devices),
+        "A virtio RNG is attached, and no driver for it is loaded.",
+        "Load the module virtio_rng (modprobe virtio_rng) and have it loaded at boot (/etc/modules-load.d).",
+        ("virtio_devices", "virtio_rng"),
+    ),
+    Rule(
+        "RNG003",
+        "warning",
+        "hw_random",
+        lambda f: bool(f.available) and f.current is None,
+        "A hardware RNG is available, and the kernel uses none.",
+        "Write one of the available names to /sys/class/misc/hw_random/rng_current.",
+        ("available", "current"),
+    ),
+    Rule(
+        "RNG004",
+        "info",
+        "hw_random",
+        lambda f: f.has("virtio_rng") and bool(f.current) and not f.current.startswith("virtio_rng"),
+        "A virtio RNG is available, and the kernel draws from {current} instead.",
+        "Nothing, if that is intended. Otherwise write the name of the virtio RNG to /sys/class/misc/hw_random/rng_current.",
+        ("available", "current", "selected"),
+    ),
+    Rule(
+        "RNG005",
+        "info",
+        "/dev/hwrng",
+        lambda f: bool(f.hwrng["present"]) and f.available == [],
+        "/dev/hwrng exists, and no hardware RNG is behind it: every read fails.",
+        "Do not give it to a guest as a source: QEMU aborts at the first failing read. /dev/urandom does the job.",
+        ("available", "hwrng"),
+    ),
+    Rule(
+        "RNG006",
+        "warning",
+        "/dev/hwrng",
+        lambda f: f.read_failed and bool(f.current),
+        "The hardware RNG {current} gave no byte: {hwrng[why]}.",
+        "In a guest, check the device's source and rate on the hypervisor (max-bytes=0 starves it, and so does an entropy daemon "
+        "that went away). On a host, check the hardware and its driver's messages in the kernel log.",
+        ("current", "hwrng"),
+    ),
+    Rule(
+        "RNG007",
+        "warning",
+        "kernel",
+        lambda f: f.random_blocks and f.entropy_avail is not None and f.entropy_avail < LOW_ENTROPY,
+        "Only {entropy_avail} bits of entropy are left, and on this kernel /dev/random blocks without.",
+        "Give the machine a hardware RNG, or run rngd; a kernel from 5.6 on does not block any more.",
+        ("entropy_avail", "poolsize", "kernel"),
+    ),
+    Rule(
+        "RNG008",
+        "info",
+        "hw_random",
+        lambda f: bool(f.virtual) and f.no_device and bool(f.cpu),
+        "This guest has no hardware RNG: its seed comes from the CPU's instruction and from timing.",
+        "Attach a virtio RNG on the hypervisor.",
+        ("available", "cpu"),
+    ),
+    Rule(
+        "RNG009",
+        "warning",
+        "hw_random",
+        lambda f: f.no_device and f.no_instruction and not f.before_5_4,
+        "Neither a hardware RNG nor a CPU instruction feeds this kernel: its seed comes from timing alone.",
+        "Attach a virtio RNG on the hypervisor, or pass the host's CPU model through; on hardware, load the driver of its RNG "
+        "or TPM.",
+        ("available", "cpu", "kernel"),
+    ),
+    Rule(
+        "RNG010",
+        "error",
+        "hw_random",
+        lambda f: f.no_device and f.no_instruction and f.before_5_4,
+        "Neither a hardware RNG nor a CPU instruction feeds this kernel, which before 5.4 does not help itself: what needs "
+        "random numbers at boot may wait for minutes.",
+        "Attach a virtio RNG on the hypervisor, or pass the host's CPU model through; or run haveged or rngd early at boot.",
+        ("available", "cpu", "kernel"),
+    ),
+    Rule(
+        "RNG011",
+        "info",
+        "kernel",
+        lambda f: f.container,
+        "This is a container: what is shown is the RNG of the kernel that it shares with its host.",
+        "Audit the host.",
+        ("role_why",),
+    ),
+    Rule(
+        "RNG012",
+        "info",
+        "random.trust_cpu",
+        lambda f: bool(f.cpu) and (f.arguments or {}).get("random.trust_cpu") in _OFF,
+        "The kernel does not count the CPU's instruction as entropy at boot (random.trust_cpu={arguments[random.trust_cpu]}).",
+        "Nothing, if that is intended; the machine then needs another source to be ready early.",
+        ("arguments", "cpu"),
+    ),
+    Rule(
+        "RNG013",
+        "info",
+        "nordrand",
+        lambda f: "nordrand" in (f.arguments or {}) and f.version is not None and f.version < (6, 0, 0),
+        "The CPU's RDRAND is switched off by the kernel argument nordrand.",
+        "Nothing, if that is intended; random.trust_cpu=off is milder: it mixes the bytes in and does not count them.",
+        ("arguments", "cpu"),
+    ),
+    Rule(
+        "RNG014",
+        "info",
+        "daemons",
+        lambda f: bool(f.daemons) and f.version is not None and f.version >= (5, 6, 0) and f.quality != 0,
+        "An entropy daemon runs, which this kernel does not need.",
+        "Keep it where a policy asks for it, or where it reads a source that has no kernel driver. Otherwise remove it.",
+        ("daemons", "kernel"),
+    ),
+    Rule(
+        "RNG015",
+        "info",
+        "daemons",
+        lambda f: bool(f.fips) and f.daemons is not None and "rngd" not in f.daemons,
+        "FIPS mode is on and rngd does not run. The unit of Red Hat's rngd does not start in FIPS mode: a check that asks for "
+        "it cannot pass.",
+        "Nothing on the machine; document the exception in the audit.",
+        ("fips", "daemons"),
+    ),
+    Rule(
+        "RNG016",
+        "info",
+        "hw_random",
+        lambda f: bool(f.current) and f.quality == 0 and "rngd" not in (f.daemons or []),
+        "The hardware RNG {current} has quality 0: the kernel does not draw from it by itself.",
+        "If you trust it, set its quality (bits of entropy in 1024 bits) with the kernel argument rng_core.default_quality, or in "
+        "/sys/class/misc/hw_random/rng_quality.",
+        ("current", "quality", "arguments"),
+    ),
+)
+
+
+def judge(facts: Facts) -> List[Dict[str, Any]]:
+    """The findings about a machine, in the order of the table."""
+    return [
+        {
+            "id": rule.id,
+            "severity": rule.severity,
+            "subject": rule.subject,
+            "message": rule.message.format_map(facts.rng),
+            "remedy": rule.remedy,
+            "evidence": {key: facts.rng[key] for key in rule.evidence},
+        }
+        for rule in RULES
+        if rule.applies(facts)
+    ]
