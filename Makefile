@@ -1,4 +1,4 @@
-# Everything one does with this repository. `make` alone lists the targets.
+# Everything one does with this repository; `make` alone lists the targets.
 #
 # The tools live in .venv, which is made on first use; PYTHON=/path/to/python3 chooses its interpreter.
 # Targets that start hypervisors need root and use sudo when they are run by somebody else.
@@ -11,13 +11,12 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
-export PYTHONDONTWRITEBYTECODE := 1
 
 VENV := .venv/.made
 TREE := .collections/ansible_collections/fleet/rng
 READY := $(VENV) $(TREE)
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env env PATH="$(PATH)",)
-PYTEST := $(BIN)/pytest -q --junitxml=.cache/junit/$@.xml
+PYTEST = $(BIN)/pytest -q --junitxml=.cache/junit/$@.xml
 SHIPPED := plugins/modules plugins/module_utils
 export KEEP
 
@@ -42,21 +41,36 @@ docs: $(READY)  ## Show the documentation of every module, as ansible-doc prints
 
 ## Checks
 
-.PHONY: test check lint types unit sanity ansible-units integration packaging molecule format
-test: $(READY)  ## Run everything: check, sanity, units, packaging, integration, molecule (root; about 15 minutes)
+LINTERS := lint-python lint-shipped lint-yaml lint-shell lint-docs lint-changelog lint-ansible
+.PHONY: test check lint $(LINTERS) types unit sanity ansible-units integration packaging molecule format
+test: $(READY)  ## Run everything: check, packaging, ansible-test, integration, Molecule (root; about 15 minutes)
 	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging sanity ansible-units integration molecule
 
 check: $(READY)  ## Run what needs no hypervisor and takes less than a minute: lint, types, unit
-	@$(MAKE) -j2 --output-sync=target lint types unit
+	@$(MAKE) --keep-going --jobs=2 --output-sync=target lint types unit
 
-lint: $(READY)  ## ruff, Python 3.8 for what is shipped to hosts, YAML, shell, ansible-lint, documentation, changelog
+lint: $(LINTERS)  ## Python, Python 3.8 for what hosts get, YAML, shell, documentation, changelog, ansible-lint
+
+lint-python: $(READY)
 	ruff check
 	ruff format --check
+
+lint-shipped: $(READY)
 	vermin --quiet --no-tips --violations --backport dataclasses --backport typing --target=3.8- $(SHIPPED)
+
+lint-yaml: $(READY)
 	yamllint --strict .
-	shellcheck $$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run demo/run)
-	antsibull-changelog lint
+
+lint-shell: $(READY)
+	shellcheck $$(git grep --untracked -lE '^#!/bin/(ba|da)?sh')
+
+lint-docs: $(READY)
 	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+
+lint-changelog: $(READY)
+	antsibull-changelog lint
+
+lint-ansible: $(READY)
 	ansible-lint --strict
 
 types: $(READY)  ## mypy --strict

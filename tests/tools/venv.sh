@@ -42,4 +42,4 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 say "Making $venv from $python, with the tools of $requirements (a minute or two)"
 "$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --requirement "$requirements"
