@@ -14,9 +14,9 @@ real QEMU machines that boot Debian's (or Ubuntu's) kernel in a few seconds.
 from __future__ import annotations
 
 from .errors import LabError
+from .fleet import Lab
 from .guest import Draw, Guest
 from .host import Host
-from .fleet import Lab
 from .spec import GuestSpec, HostSpec, HwRng, LabSpec
 
 __all__ = ["Draw", "Guest", "GuestSpec", "Host", "HostSpec", "HwRng", "Lab", "LabError", "LabSpec"]

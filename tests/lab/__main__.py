@@ -14,15 +14,15 @@ import time
 from pathlib import Path
 
 from .errors import LabError
-from .images import cache_directory
 from .fleet import Lab, prepare
+from .images import cache_directory
 from .process import say
 from .spec import LabSpec
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lab", description=sys.modules["lab"].__doc__.splitlines()[0])
-    parser.add_argument("--state", type=Path, default=cache_directory() / "lab", help="the lab's directory (%(default)s)")
+    parser = argparse.ArgumentParser(prog="lab", description="Real hypervisors and guests on one machine.")
+    parser.add_argument("--state", type=Path, default=cache_directory() / "lab", help="its directory (%(default)s)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     sub = commands.add_parser("prepare", help="install packages and build guest images; fast when they are there")
     sub.add_argument("--ssh", action="store_true", help="also the image for guests with SSH and Python")
@@ -34,7 +34,9 @@ def _arguments() -> argparse.ArgumentParser:
     sub = commands.add_parser("agent", help="look into a guest through its agent")
     sub.add_argument("host")
     sub.add_argument("guest")
-    sub.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD", help="a shell command; `read FILE`; default: the RNG")
+    sub.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="CMD", help="shell command; read FILE; or nothing: its RNG"
+    )
     sub = commands.add_parser("draw", help="draw bytes from /dev/hwrng in a guest and time it")
     sub.add_argument("host")
     sub.add_argument("guest")
@@ -49,8 +51,8 @@ def main() -> int:
     """Run one command; 1 when it failed, with the reason on standard error."""
     given = _arguments().parse_args()
     if os.geteuid() != 0:
-        environment = [f"{name}={os.environ[name]}" for name in ("PATH", "PYTHONPATH", "XDG_CACHE_HOME") if name in os.environ]
-        os.execvp("sudo", ["sudo", "env", *environment, sys.executable, "-m", "lab", *sys.argv[1:]])
+        kept = [f"{name}={os.environ[name]}" for name in ("PATH", "PYTHONPATH", "XDG_CACHE_HOME") if name in os.environ]
+        os.execvp("sudo", ["sudo", "env", *kept, sys.executable, "-m", "lab", *sys.argv[1:]])  # noqa: S606
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an interrupted `up` cleans up
     try:
         return _run(given)
@@ -89,7 +91,7 @@ def _look(given: argparse.Namespace, lab: Lab) -> None:
     host = lab.host(given.host)
     if given.command == "in":
         command = host.command(*(given.words or ["bash"]))
-        os.execvp(command[0], command)
+        os.execvp(command[0], command)  # noqa: S606
     guest = lab.guest(given.guest, host.name)
     if given.command == "draw":
         drawn = guest.draw(given.count, given.warm_up)

@@ -121,7 +121,8 @@ class Lab:
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", self.key)
         network = Network.claim(self.state)
         self._populate(network)
-        (self.state / STATE_FILE).write_text(json.dumps({"index": network.index, "spec": self.spec.to_data()}, indent=2))
+        data = {"index": network.index, "spec": self.spec.to_data()}
+        (self.state / STATE_FILE).write_text(json.dumps(data, indent=2))
         write_inventory(self.inventory, self.hosts.values(), self.guests, self.key)
         _share_with_sudo_user(self.state, self.key, self.inventory)
         public = self.key.with_suffix(".pub").read_text()
@@ -177,6 +178,8 @@ class Lab:
 
     def down(self) -> None:
         """End every process, remove the bridge and the state directory. Safe to repeat, and after a crash."""
+        if self.state.is_dir() and any(self.state.iterdir()) and not (self.state / STATE_FILE).exists():
+            raise LabError(f"{self.state} does not look like a lab's directory: left alone")
         hosts = self.state / "hosts"
         for directory in sorted(hosts.iterdir()) if hosts.is_dir() else []:
             host = self.hosts.get(directory.name)
@@ -184,15 +187,15 @@ class Lab:
                 host.kill()
             else:
                 Host.kill_recorded(directory)
-        if self.state.is_dir() and not (self.state / STATE_FILE).exists() and any(self.state.iterdir()):
-            raise LabError(f"{self.state} does not look like a lab's directory: not removed")
         Network.release(self.state)
         shutil.rmtree(self.state, ignore_errors=True)
 
     def __enter__(self) -> Lab:
         return self.up()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.down()
 
 

@@ -94,8 +94,7 @@ class Guest:
 
     def run(self, script: str, timeout: float = 60) -> str:
         """Run a shell script in the guest that has to succeed; what it wrote."""
-        started = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
-        pid = self.agent("guest-exec", **started)["pid"]
+        pid = self.agent("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})["pid"]
         end = time.monotonic() + timeout
         while not (status := self.agent("guest-exec-status", pid=pid))["exited"]:
             if time.monotonic() > end:
@@ -125,6 +124,6 @@ class Guest:
             block //= 2
         script = DRAW
         for word, number in (("block", block), ("warm_up", warm_up // block), ("blocks", count // block)):
-            script = script.replace("{%s}" % word, str(number))
+            script = script.replace(f"{{{word}}}", str(number))
         drawn, before, after = self.run(script, timeout).split()
         return Draw(int(drawn), float(after) - float(before))

@@ -16,7 +16,11 @@ from .process import Process, run, wait_for
 from .spec import HostSpec
 
 INSIDE = Path(__file__).parent / "inside"
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+}
 
 LIBVIRTD_CONF = """\
 listen_tls = 0
@@ -56,7 +60,7 @@ class Host:
         self._prepare(public_key)
         log = self.directory / "init.log"
         init = [INSIDE / "host-init.sh", self.directory, images, self.name, self.network.host_address(self.number)]
-        unshare = "unshare --mount --net --uts --ipc --pid --fork --kill-child --".split()
+        unshare = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--"]
         with log.open("wb") as output:
             self._starter = subprocess.Popen(
                 [*unshare, "bash", *map(str, init), "yes" if self.spec.libvirt else "no"],

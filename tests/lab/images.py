@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds what the guests boot: a distribution's kernel, and an initramfs that is the whole guest.
 
-``agent.initrd`` holds busybox, the QEMU guest agent and the virtio modules; ``ssh.initrd`` also python3 and dropbear, so
-that Ansible's modules run in it. Nothing of a lab is inside (address and key come by the kernel's command line), so one
-cached image serves every lab.
+``agent.initrd`` holds busybox, the QEMU guest agent and the virtio modules; ``ssh.initrd`` also python3 and dropbear,
+so that Ansible's modules run in it. Nothing of a lab is inside (address and key come by the kernel's command line), so
+one cached image serves every lab.
 """
 
 from __future__ import annotations
@@ -31,20 +31,38 @@ KERNELS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64"
 
 # Built in or a module, by distribution: what is there is copied.
 MODULES = (
-    "virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_console rng-core virtio-rng failover"
-    " net_failover virtio_net"
-).split()
+    "virtio",
+    "virtio_ring",
+    "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev",
+    "virtio_pci",
+    "virtio_console",
+    "rng-core",
+    "virtio-rng",
+    "failover",
+    "net_failover",
+    "virtio_net",
+)
 
-STDLIB_LEFT_OUT = shutil.ignore_patterns(
-    "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "pydoc_data", "config-*",
-    "dist-packages", "site-packages"
-)  # fmt: skip
+STDLIB_LEFT_OUT = (
+    "__pycache__",
+    "test",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "lib2to3",
+    "ensurepip",
+    "pydoc_data",
+    "config-*",
+    "dist-packages",
+    "site-packages",
+)
 
 
 def cache_directory() -> Path:
     """Where images are kept, and labs unless told otherwise."""
     cache = os.environ.get("XDG_CACHE_HOME")
-    return Path(cache if cache and cache.startswith("/") else "/var/tmp", "fleet-rng-lab")
+    return Path(cache if cache and cache.startswith("/") else "/var/tmp", "fleet-rng-lab")  # noqa: S108
 
 
 def ensure_images(ssh: bool, progress: Progress) -> Path:
@@ -120,7 +138,7 @@ def _add_ssh(root: Path) -> None:
     stdlib = Path(run("/usr/bin/python3", "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))").strip())
     shutil.copy(python, root / "usr/bin")
     (root / "usr/bin/python3").symlink_to(python.name)
-    shutil.copytree(stdlib, root / stdlib.relative_to("/"), ignore=STDLIB_LEFT_OUT, symlinks=False)
+    shutil.copytree(stdlib, root / stdlib.relative_to("/"), ignore=shutil.ignore_patterns(*STDLIB_LEFT_OUT))
     dropbear = Path("/usr/sbin/dropbear")
     shutil.copy(dropbear, root / "usr/sbin")
     _copy_libraries(root, [python, dropbear, *(root / stdlib.relative_to("/")).glob("lib-dynload/*.so")])
@@ -160,7 +178,8 @@ def _pack(root: Path, target: Path) -> None:
             cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         zstd = subprocess.Popen(["zstd", "-q", "-3", "-T0", "-c"], stdin=cpio.stdout, stdout=output)
-        assert cpio.stdin is not None and cpio.stdout is not None
+        assert cpio.stdin is not None
+        assert cpio.stdout is not None
         cpio.stdout.close()
         cpio.stdin.write(names.encode())
         cpio.stdin.close()
@@ -174,5 +193,3 @@ def _the_one(directory: Path, pattern: str) -> Path:
     if not found:
         raise LabError(f"{pattern}: not in the downloaded packages")
     return found[-1]
-
-

@@ -14,9 +14,20 @@ from .errors import LabError
 from .process import Progress, run
 
 PACKAGES = (
-    "busybox-static cpio iproute2 libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu openssh-client openssh-server"
-    " procps python3 python3-libvirt qemu-system-x86 qemu-utils util-linux zstd"
-).split()
+    "busybox-static",
+    "cpio",
+    "iproute2",
+    "libvirt-clients",
+    "libvirt-daemon",
+    "libvirt-daemon-driver-qemu",
+    "openssh-client",
+    "openssh-server",
+    "python3",
+    "python3-libvirt",
+    "qemu-system-x86",
+    "qemu-utils",
+    "zstd",
+)
 SSH_GUEST_PACKAGES = ["dropbear-bin"]  # programs only: dropbear itself would start a server
 
 APT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
@@ -26,7 +37,13 @@ LISTS = Path("/var/lib/apt/lists")
 def apt(*arguments: str, cwd: Path | None = None, timeout: float = 900) -> str:
     """Run apt-get or one of its kin; quiet unless it fails."""
     done = subprocess.run(
-        list(arguments), cwd=cwd, env={**os.environ, **APT}, capture_output=True, text=True, timeout=timeout, check=False
+        list(arguments),
+        cwd=cwd,
+        env={**os.environ, **APT},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     if done.returncode:
         raise LabError(f"{' '.join(arguments)}: {(done.stderr or done.stdout).strip()[-2000:]}")
@@ -47,8 +64,8 @@ def missing(packages: list[str]) -> list[str]:
 
 def refresh(progress: Progress) -> None:
     """Fetch apt's package lists where they are missing or a day old."""
-    lists = [path.stat().st_mtime for path in LISTS.glob("*_InRelease")] if LISTS.is_dir() else []
-    if not lists or time.time() - LISTS.stat().st_mtime > 86400:
+    # A successful update renames files into the directory, so its time of change is that of the last one.
+    if not any(LISTS.glob("*Release")) or time.time() - LISTS.stat().st_mtime > 86400:
         progress("fetching the lists of packages")
         apt("apt-get", "-qq", "update")
 

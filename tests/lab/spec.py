@@ -50,7 +50,8 @@ class GuestSpec:
     """One guest. ``rng``, ``devices`` and ``domain`` are XML that goes into <devices> and <domain> as it stands.
 
     ``spare_ports`` counts the PCIe root ports left free on q35: 0 gives a guest that cannot take another device while
-    it runs. ``firmware_only`` boots no system: such a guest never acknowledges an unplug. ``ssh`` boots the image with python3 and an SSH server, reachable from the controller.
+    it runs. ``firmware_only`` boots no system: such a guest never acknowledges an unplug. ``ssh`` boots the image with
+    python3 and an SSH server, reachable from the controller.
     """
 
     name: str
