@@ -12,26 +12,28 @@ An id is never given to another rule. Severities:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-SEVERITIES = ("error", "warning", "info")
+SEVERITIES = ("error", "warning", "info")  # the worst first
 LOW_ENTROPY = 128  # bits: two readers of /dev/random away from a wait on the kernels where it blocks
 # Architectures whose /proc/cpuinfo tells whether there is an instruction; of s390x, for one, it does not.
 _CPU_IS_KNOWN = ("x86_64", "i386", "i486", "i586", "i686", "aarch64", "ppc64", "ppc64le")
-_OFF = ("0", "off", "n", "no", "N", "NO", "false")
+_OFF = re.compile("0|[nf]|of", re.I)  # as the kernel reads a boolean: by its first letters
 _NOT_ALLOWED = ("Permission denied", "Operation not permitted")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at: the result so far, and three judgments that it does not carry as such."""
+    """What the rules look at: the result so far, and what it does not carry as such."""
 
     rng: Mapping[str, Any]
     version: Optional[Tuple[int, int, int]]
     virtual: Optional[bool]
     container: bool
     random_blocks: bool
+    current_known: bool
 
     def __getattr__(self, name: str) -> Any:
         return self.rng[name]
@@ -79,7 +81,7 @@ RULES = (
         lambda f: f.crng_ready is False,
         "The kernel's random number generator is not initialized yet ({entropy_avail} of 256 bits): getrandom() and "
         "/dev/random wait, /dev/urandom is not safe for keys.",
-        "Wait for it before keys are made. Give the machine a hardware RNG (a guest: a virtio RNG), so that it is ready early.",
+        "Wait for it before keys are made. Give the machine a hardware RNG (a guest: a virtio RNG).",
         ("entropy_avail", "poolsize", "crng_why"),
     ),
     Rule(
@@ -95,7 +97,7 @@ RULES = (
         "RNG003",
         "warning",
         "hw_random",
-        lambda f: bool(f.available) and f.current is None,
+        lambda f: bool(f.available) and f.current is None and f.current_known,
         "A hardware RNG is available, and the kernel uses none.",
         "Write one of the available names to /sys/class/misc/hw_random/rng_current.",
         ("available", "current"),
@@ -106,7 +108,7 @@ RULES = (
         "hw_random",
         lambda f: f.has("virtio_rng") and bool(f.current) and not f.current.startswith("virtio_rng"),
         "A virtio RNG is available, and the kernel draws from {current} instead.",
-        "Nothing, if that is intended. Otherwise write the name of the virtio RNG to /sys/class/misc/hw_random/rng_current.",
+        "Nothing, if that is intended. Otherwise write the virtio RNG's name to /sys/class/misc/hw_random/rng_current.",
         ("available", "current", "selected"),
     ),
     Rule(
@@ -124,8 +126,8 @@ RULES = (
         "/dev/hwrng",
         lambda f: f.read_failed and bool(f.current),
         "The hardware RNG {current} gave no byte: {hwrng[why]}.",
-        "In a guest, check the device's source and rate on the hypervisor (max-bytes=0 starves it, and so does an entropy daemon "
-        "that went away). On a host, check the hardware and its driver's messages in the kernel log.",
+        "In a guest, check the device's source and rate on the hypervisor: max-bytes=0 starves it, and so does an "
+        "entropy daemon that went away. On a host, check the hardware and its driver's messages in the kernel log.",
         ("current", "hwrng"),
     ),
     Rule(
@@ -152,8 +154,8 @@ RULES = (
         "hw_random",
         lambda f: f.no_device and f.no_instruction and not f.before_5_4,
         "Neither a hardware RNG nor a CPU instruction feeds this kernel: its seed comes from timing alone.",
-        "Attach a virtio RNG on the hypervisor, or pass the host's CPU model through; on hardware, load the driver of its RNG "
-        "or TPM.",
+        "Attach a virtio RNG on the hypervisor, or pass the host's CPU model through; on hardware, load the driver of "
+        "its RNG or TPM.",
         ("available", "cpu", "kernel"),
     ),
     Rule(
@@ -161,9 +163,9 @@ RULES = (
         "error",
         "hw_random",
         lambda f: f.no_device and f.no_instruction and f.before_5_4,
-        "Neither a hardware RNG nor a CPU instruction feeds this kernel, which before 5.4 does not help itself: what needs "
-        "random numbers at boot may wait for minutes.",
-        "Attach a virtio RNG on the hypervisor, or pass the host's CPU model through; or run haveged or rngd early at boot.",
+        "Neither a hardware RNG nor a CPU instruction feeds this kernel, which before 5.4 does not help itself: what "
+        "needs random numbers at boot may wait for minutes.",
+        "Attach a virtio RNG on the hypervisor, or pass the host's CPU model through; or run haveged early at boot.",
         ("available", "cpu", "kernel"),
     ),
     Rule(
@@ -179,8 +181,8 @@ RULES = (
         "RNG012",
         "info",
         "random.trust_cpu",
-        lambda f: bool(f.cpu) and (f.arguments or {}).get("random.trust_cpu") in _OFF,
-        "The kernel does not count the CPU's instruction as entropy at boot (random.trust_cpu={arguments[random.trust_cpu]}).",
+        lambda f: bool(f.cpu) and _OFF.match((f.arguments or {}).get("random.trust_cpu", "")) is not None,
+        "The CPU's instruction does not count as entropy at boot (random.trust_cpu={arguments[random.trust_cpu]}).",
         "Nothing, if that is intended; the machine then needs another source to be ready early.",
         ("arguments", "cpu"),
     ),
@@ -199,7 +201,7 @@ RULES = (
         "daemons",
         lambda f: bool(f.daemons) and f.version is not None and f.version >= (5, 6, 0) and f.quality != 0,
         "An entropy daemon runs, which this kernel does not need.",
-        "Keep it where a policy asks for it, or where it reads a source that has no kernel driver. Otherwise remove it.",
+        "Keep it where a policy asks for it, or where it reads a source without a kernel driver. Otherwise remove it.",
         ("daemons", "kernel"),
     ),
     Rule(
@@ -207,8 +209,8 @@ RULES = (
         "info",
         "daemons",
         lambda f: bool(f.fips) and f.daemons is not None and "rngd" not in f.daemons,
-        "FIPS mode is on and rngd does not run. The unit of Red Hat's rngd does not start in FIPS mode: a check that asks for "
-        "it cannot pass.",
+        "FIPS mode is on and rngd does not run. The unit of Red Hat's rngd does not start in FIPS mode: a check that "
+        "asks for it cannot pass.",
         "Nothing on the machine; document the exception in the audit.",
         ("fips", "daemons"),
     ),
@@ -218,8 +220,8 @@ RULES = (
         "hw_random",
         lambda f: bool(f.current) and f.quality == 0 and "rngd" not in (f.daemons or []),
         "The hardware RNG {current} has quality 0: the kernel does not draw from it by itself.",
-        "If you trust it, set its quality (bits of entropy in 1024 bits) with the kernel argument rng_core.default_quality, or in "
-        "/sys/class/misc/hw_random/rng_quality.",
+        "If you trust it, set its quality (bits of entropy in 1024 bits) with the kernel argument "
+        "rng_core.default_quality, or in /sys/class/misc/hw_random/rng_quality.",
         ("current", "quality", "arguments"),
     ),
 )

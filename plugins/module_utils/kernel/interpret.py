@@ -35,10 +35,10 @@ def interpret(snapshot: Snapshot) -> Dict[str, Any]:
     poolsize = _number(snapshot, _RANDOM + "poolsize")
     meaning = _entropy_meaning(poolsize, version)
     ready, ready_why = _crng_ready(entropy_avail, poolsize, meaning, version)
-    rng = {
+    rng: Dict[str, Any] = {
         "available": _available(snapshot),
         "current": _current(snapshot),
-        "selected": {0: False, 1: True}.get(_number(snapshot, _HW_RANDOM + "rng_selected")),
+        "selected": _flag(snapshot, _HW_RANDOM + "rng_selected"),
         "quality": _number(snapshot, _HW_RANDOM + "rng_quality"),
         "hwrng": _hwrng(snapshot.get("hwrng")),
         "entropy_avail": entropy_avail,
@@ -56,13 +56,14 @@ def interpret(snapshot: Snapshot) -> Dict[str, Any]:
         "role": role,
         "role_why": role_why,
         "unreadable": _unreadable(snapshot),
-    }  # type: Dict[str, Any]
+    }
     blocks = _RANDOM + "read_wakeup_threshold" in snapshot  # 5.6 removed both, the file and the waiting
-    rng["findings"] = judge(Facts(rng, version, virtual, container is not None, blocks))
+    current_known = _HW_RANDOM + "rng_current" in snapshot
+    rng["findings"] = judge(Facts(rng, version, virtual, container is not None, blocks, current_known))
     return rng
 
 
-# ------------------------------------------------------------------------------------------------------------ small readers
+# Small readers -------------------------------------------------------------------------------------------------------
 
 
 def _word(snapshot: Snapshot, path: str, limit: int = 100) -> Optional[str]:
@@ -76,9 +77,14 @@ def _number(snapshot: Snapshot, path: str) -> Optional[int]:
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
+def _flag(snapshot: Snapshot, path: str) -> Optional[bool]:
+    number = _number(snapshot, path)
+    return bool(number) if number in (0, 1) else None
+
+
 def _fields(text: str) -> Dict[str, str]:
     """The first ``name : value`` of each name in /proc/cpuinfo or /proc/sysinfo."""
-    fields = {}  # type: Dict[str, str]
+    fields: Dict[str, str] = {}
     for line in text.split("\n"):
         name, colon, value = line.partition(":")
         if colon:
@@ -90,7 +96,7 @@ def _cpuinfo(snapshot: Snapshot) -> Dict[str, str]:
     return _fields(snapshot.get("/proc/cpuinfo", ""))
 
 
-# ---------------------------------------------------------------------------------------------------- the hardware RNG
+# The hardware RNG ----------------------------------------------------------------------------------------------------
 
 
 def _available(snapshot: Snapshot) -> Optional[List[str]]:
@@ -138,7 +144,7 @@ def _virtio_devices(snapshot: Snapshot) -> List[str]:
     return found[:_MOST_ITEMS]
 
 
-# ------------------------------------------------------------------------------------------------------------- the kernel
+# The kernel ----------------------------------------------------------------------------------------------------------
 
 
 def _kernel(snapshot: Snapshot) -> Tuple[Optional[str], Optional[str]]:
@@ -185,7 +191,7 @@ def _crng_ready(
     if entropy is None or meaning is None:
         return None, "entropy_avail is not known, or not what it means on this kernel"
     if meaning == "constant":
-        return entropy >= 256, f"entropy_avail is {entropy}; it counts to 256 and stays there once the generator is ready"
+        return entropy >= 256, f"entropy_avail is {entropy}: it counts to 256, and stays there once the kernel is ready"
     if version is None or version < (4, 8, 0):
         return None, "this kernel does not tell"
     enough = 256 if poolsize == 256 else 128
@@ -200,7 +206,7 @@ def _cpu(snapshot: Snapshot) -> Optional[List[str]]:
         return None
     cpu = _cpuinfo(snapshot)
     flags = cpu.get("flags", "").split()
-    found = [name for name in ("rdrand", "rdseed") if name in flags]
+    found: List[str] = [name for name in ("rdrand", "rdseed") if name in flags]
     if "rng" in cpu.get("Features", "").split():
         found.append("rndr")
     if re.match("POWER(9|1[0-9])", cpu.get("cpu", "")):
@@ -213,10 +219,10 @@ def _arguments(snapshot: Snapshot) -> Optional[Dict[str, str]]:
     if "/proc/cmdline" not in snapshot:
         return None
     arguments = {}
-    for token in re.findall(r'(?:"[^"]*"?|[^\s"])+', snapshot["/proc/cmdline"]):
-        if token == "--":  # the rest is for init
+    for argument in re.findall(r'(?:"[^"]*"?|[^\s"])+', snapshot["/proc/cmdline"]):
+        if argument == "--":  # the rest is for init
             break
-        name, _equals, value = token.replace('"', "").partition("=")
+        name, _equals, value = argument.replace('"', "").partition("=")
         name = name.replace("-", "_")  # the kernel takes both for the same
         if name in ("nordrand", "fips") or re.match(r"(random|rng_core|virtio_rng)\.", name):
             arguments[printable(name, 60)] = printable(value, 60)
@@ -226,7 +232,7 @@ def _arguments(snapshot: Snapshot) -> Optional[Dict[str, str]]:
 def _fips(snapshot: Snapshot) -> Optional[bool]:
     path = "/proc/sys/crypto/fips_enabled"
     if path in snapshot:
-        return {0: False, 1: True}.get(_number(snapshot, path))
+        return _flag(snapshot, path)
     # A kernel without FIPS support has no such file.
     return False if "/proc/sys/kernel/osrelease" in snapshot and "!" + path not in snapshot else None
 
@@ -251,7 +257,7 @@ def _unreadable(snapshot: Snapshot) -> List[Dict[str, str]]:
     return found
 
 
-# --------------------------------------------------------------------------------------------------------------- the role
+# The role ------------------------------------------------------------------------------------------------------------
 
 # Any of these is a hypervisor's own: libvirt's sockets, Proxmox VE's and Ganeti's state.
 _HOST_MARKS = (

@@ -9,8 +9,8 @@ Both give the same snapshot, a flat mapping of text:
 ``/path``               the file's content; for a path of which only the existence counts, the empty text
 ``!/path``              why a file that exists could not be read, for example ``Permission denied``
 ``uname``               system, release and machine as ``uname -srm`` prints them; only of the running machine
-``hwrng``               ``missing``, ``not a character device``, ``byte`` when a read gave one, ``timeout``, ``untested``, or
-                        why a read failed
+``hwrng``               ``missing``, ``not a character device``, ``byte`` when a read gave one, ``timeout``,
+                        ``untested``, or why a read failed
 ======================  ==========================================================================================
 
 Paths are given as seen from the root directory that is read, so a recorded tree gives the same keys as the machine.
@@ -18,13 +18,12 @@ Paths are given as seen from the root directory that is read, so a recorded tree
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import shlex
-import stat
 import threading
-from typing import Dict, List
+from pathlib import Path
+from typing import Callable, Dict, List
 
 from ..errors import RngError
 from ..text import printable
@@ -57,7 +56,7 @@ FILES = (
     "run/systemd/container",
 )
 
-# Daemons that feed the kernel: the units that start them, and the name of their process (the kernel keeps 15 characters).
+# Daemons that feed the kernel: the name of the process (the kernel keeps 15 characters), and the units that start it.
 DAEMONS = {
     "rngd": ("rngd", ("rngd", "rng-tools", "rng-tools-debian", "rng-tools5")),
     "haveged": ("haveged", ("haveged",)),
@@ -107,70 +106,73 @@ class UnsupportedSystemError(ProbeError):
     """The machine answered, and it is not Linux."""
 
 
-# --------------------------------------------------------------------------------------------- in Python, on the machine
+# In Python, on the machine -------------------------------------------------------------------------------------------
 
 
 def collect(root: str = "/") -> Snapshot:
     """Read what the probe reads, from the machine that this runs on or from a tree recorded of another."""
-    snapshot = {}  # type: Snapshot
-    files = [name for pattern in FILES for name in _expand(root, pattern)]
-    marks = [name for name in MARKS if os.path.exists(os.path.join(root, name))]
-    snapshot.update({"/" + name: "" for name in marks})
-    for name in files:
-        _read(root, name, snapshot)
-    if not any(group in marks for group in SLICES):
-        for name in _processes(root):
-            comm = {}  # type: Snapshot
-            _read(root, name, comm)
-            if comm.get("/" + name, "").rstrip("\n") in COMMS:
-                snapshot.update(comm)
-    if os.path.realpath(root) == "/":
+    base = Path(root)
+    snapshot = {"/" + name: "" for name in MARKS if _holds((base / name).exists)}
+    for pattern in FILES:
+        for path in sorted(base.glob(pattern)) if "*" in pattern else [base / pattern]:
+            _read(base, path, snapshot)
+    if not any("/" + group in snapshot for group in SLICES):
+        _find_processes(base, snapshot)
+    if base.resolve() == Path("/"):
         uname = os.uname()
         snapshot["uname"] = f"{uname.sysname} {uname.release} {uname.machine}"
-    snapshot["hwrng"] = _hwrng(os.path.join(root, "dev/hwrng"))
+    snapshot["hwrng"] = _hwrng(base / "dev/hwrng")
     return snapshot
 
 
-def _expand(root: str, pattern: str) -> List[str]:
-    if "*" not in pattern:
-        return [pattern]
-    base = root.rstrip("/") + "/"
-    return sorted(path[len(base) :] for path in glob.glob(glob.escape(base) + pattern))
-
-
-def _processes(root: str) -> List[str]:
+def _holds(test: Callable[[], bool]) -> bool:
     try:
-        return [f"proc/{name}/comm" for name in os.listdir(os.path.join(root, "proc")) if name.isdigit()]
-    except OSError:
-        return []
+        return test()
+    except OSError:  # below a directory that we may not search; to the shell that is "no", too
+        return False
 
 
-def _read(root: str, name: str, snapshot: Snapshot) -> None:
-    """Add the file to the snapshot, cut as the probe cuts it; a path that is missing or no regular file adds nothing."""
-    path = os.path.join(root, name)
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return
-        with open(path, "rb") as stream:
-            text = stream.read(LINES_PER_FILE * LINE_LIMIT).decode("utf-8", "replace")
-    except FileNotFoundError:
+def _read(base: Path, path: Path, snapshot: Snapshot) -> None:
+    """Add the file to the snapshot, cut as the probe cuts it; what is missing or no regular file adds nothing."""
+    name = "/" + str(path.relative_to(base))
+    if not _holds(path.is_file):
         return
+    try:
+        with path.open("rb") as stream:
+            lines = stream.read(LINES_PER_FILE * LINE_LIMIT).decode("utf-8", "replace").split("\n")
     except OSError as error:
-        snapshot["!/" + name] = error.strerror or str(error)
+        snapshot["!" + name] = error.strerror or str(error)
         return
-    lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    snapshot["/" + name] = "".join(line[:LINE_LIMIT] + "\n" for line in lines[:LINES_PER_FILE])
+    snapshot[name] = "".join(line[:LINE_LIMIT] + "\n" for line in lines[:LINES_PER_FILE])
 
 
-def _hwrng(path: str) -> str:
+def _find_processes(base: Path, snapshot: Snapshot) -> None:
+    """Add the names of the daemons' processes; there may be thousands of others, so without a Path for each."""
     try:
-        if not stat.S_ISCHR(os.stat(path).st_mode):
-            return "not a character device"
+        numbers = [entry.path for entry in os.scandir(base / "proc") if entry.name.isdigit()]
     except OSError:
-        return "missing"
-    answer = []  # type: List[str]
+        return
+    for directory in numbers:
+        try:
+            descriptor = os.open(directory + "/comm", os.O_RDONLY)
+        except OSError:
+            continue  # it ended in the meantime
+        try:
+            comm = os.read(descriptor, 64)
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
+        if comm.decode("utf-8", "replace").rstrip("\n") in COMMS:
+            _read(base, Path(directory, "comm"), snapshot)
+
+
+def _hwrng(path: Path) -> str:
+    if not _holds(path.is_char_device):
+        return "not a character device" if _holds(path.exists) else "missing"
+    answer: List[str] = []
     # In a thread, because the kernel ignores O_NONBLOCK while its own thread waits for a device that does not answer.
     reader = threading.Thread(target=lambda: answer.append(_one_byte(path)), daemon=True)
     reader.start()
@@ -178,7 +180,7 @@ def _hwrng(path: str) -> str:
     return answer[0] if answer else "timeout"
 
 
-def _one_byte(path: str) -> str:
+def _one_byte(path: Path) -> str:
     try:
         device = os.open(path, os.O_RDONLY)
         try:
@@ -189,15 +191,15 @@ def _one_byte(path: str) -> str:
         return error.strerror or str(error)
 
 
-# ------------------------------------------------------------------------------------- in sh, from anywhere to the machine
+# In sh, from anywhere to the machine ---------------------------------------------------------------------------------
 
 BEGIN = "fleet.rng probe 1 begin"
 END = "fleet.rng probe 1 end"
 
-# Every line of a file is printed behind the file's name ("path:line", by one grep over all of them), so that nothing in a
-# file can begin a line, and with that pass for another file's line or for one of the probe's own. grep reads in large
+# Every line of a file is printed behind the file's name ("path:line", by one grep over all of them), so that nothing in
+# a file can begin a line, and with that pass for another file's line or for one of the probe's own. grep reads in large
 # pieces, which the shell's `read` does not: of /proc/sys a second small read gets nothing.
-# The time limits are the script's own, since `timeout` may be missing, and busybox's keeps the output open for a second.
+# The time limits are the script's own: `timeout` may be missing, and busybox's keeps the output open for a second.
 _SCRIPT = r"""
 export LC_ALL=C PATH="$PATH:/usr/sbin:/usr/bin:/sbin:/bin"
 ulimit -v 1048576
@@ -279,9 +281,8 @@ def command(root: str = "/", seconds: int = 10, shell: str = "sh") -> str:
         ("SECONDS", READ_SECONDS),
     ):
         script = script.replace(f"@{name}@", str(value))
-    return (
-        f"{shell} -c {shlex.quote(script.strip())} probe {shlex.quote(root)} {seconds} 2>/dev/null | head -c {OUTPUT_LIMIT}"
-    )
+    probe = f"{shell} -c {shlex.quote(script.strip())} probe {shlex.quote(root)} {seconds}"
+    return f"{probe} 2>/dev/null | head -c {OUTPUT_LIMIT}"
 
 
 _CONTENT = re.compile(
@@ -306,7 +307,7 @@ def parse(output: str) -> Snapshot:
         raise ProbeError("the probe did not finish within its time limit")
     if END not in lines:
         raise ProbeError("the probe's output is cut off")
-    snapshot = {}  # type: Snapshot
+    snapshot: Snapshot = {}
     for line in lines[: lines.index(END)]:
         _take(line, snapshot)
     system = snapshot.get("uname", "Linux").split(" ")[0]
