@@ -20,7 +20,7 @@ LONGEST_TIMEOUT = 300
 
 
 class ActionModule(ActionBase):
-    """Audit the kernel RNG of a machine with one command: no Python there, no temporary file, and nothing is changed."""
+    """Audit the kernel RNG of a machine with one command: no Python there, no temporary file, no change."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True

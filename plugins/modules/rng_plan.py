@@ -183,7 +183,7 @@ plan:
               type: str
             wanted:
               description:
-                - The device that it should have, or null. As in RV(plan.hosts[].devices), without C(guest) and C(state).
+                - The device that it should have, or null. The keys are those of RV(plan.hosts[].devices).
               type: dict
             from:
               description:

@@ -78,10 +78,12 @@ def _sort_out_copies(guests: Iterable[Seen], found: Matches) -> None:
             why = f"left alone: the same guest runs as {running[0]}; this is only another definition of it"
             found.copies.update({seen: why for seen in copies if not seen.running})
             continue
-        places = _listed(copies)
-        state = "running on more than one of them: is it being migrated?" if running else "running on none of them"
-        for seen in copies:
-            found.refused[seen] = f"UUID {number} is {places}, {state}; which of them is the guest cannot be known"
+        twins = f"{_listed(copies)} have the same UUID {number}"
+        if running:
+            why = f"{twins}, and several of them run (is one being migrated?); try again when only one does"
+        else:
+            why = f"{twins}, and none of them runs, so nobody knows which is the guest; undefine what is left over"
+        found.refused.update(dict.fromkeys(copies, why))
 
 
 def _read_uuids(inventory: Mapping[str, object], variable: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -96,7 +98,9 @@ def _read_uuids(inventory: Mapping[str, object], variable: str) -> tuple[dict[st
             continue
         try:
             uuids[name] = str(uuid.UUID(str(value)))
-            problems[name] = f"{subject} is {uuids[name]}, which is the UUID of no guest that is known"
+            problems[name] = (
+                f"{subject} is {uuids[name]}, but no known guest has it; correct it, or remove it to go by the name"
+            )
         except ValueError:
             problems[name] = str(InvalidValueError(subject, value, "a UUID, as the hypervisor shows it"))
     return uuids, problems

@@ -203,9 +203,8 @@ def _share(
     for candidate in candidates:
         policy = candidate.policy
         if policy is not None and policy.device is not None:
-            rate = policy.device.rate
-            ceiling = capabilities.max_bytes if rate.max_bytes is None else rate.max_bytes
-            claims[candidate.seen.index] = Claim(rate.period, policy.weight, policy.min_bytes, ceiling)
+            ceiling = policy.device.rate.max_bytes or capabilities.max_bytes
+            claims[candidate.seen.index] = Claim(policy.period, policy.weight, policy.min_bytes, ceiling)
     shown = printable(host, 80)
     try:
         shares = share(budget, claims)
@@ -217,7 +216,7 @@ def _share(
         policy = candidate.policy
         if policy is None or policy.device is None:
             continue
-        size, period = shares[candidate.seen.index], policy.device.rate.period
+        size, period = shares[candidate.seen.index], policy.period
         promised += per_second(size, period)
         if size != policy.device.rate.max_bytes:
             words = f"budget of {shown}: {budget} B/s, weight {policy.weight} of {weights}"

@@ -22,6 +22,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.device import (
     DEFAULT_PERIOD,
     DEFAULT_SOURCE,
     MAX_BYTES,
+    MAX_PERIOD,
     UNLIMITED,
     RngDevice,
 )
@@ -96,6 +97,7 @@ class Policy:
 
     state: str
     device: RngDevice | None = None
+    period: int = DEFAULT_PERIOD  # a device without a limit has none, but its share of a budget needs one
     weight: int = 1
     min_bytes: int = 0
     origin: Mapping[str, str] = field(default_factory=dict)
@@ -153,8 +155,14 @@ def resolve(
             f"{chosen.words('min_bytes')} is {min_bytes}, but {chosen.words('max_bytes')} is {ceiling}: "
             "a floor above its ceiling"
         )
-    weight = chosen.number("weight", 1, MAX_WEIGHT)
-    return Policy(state, device, weight, min_bytes, chosen.origins(*DEFAULTS))
+    return Policy(
+        state,
+        device,
+        period=chosen.number("period", 1, MAX_PERIOD),
+        weight=chosen.number("weight", 1, MAX_WEIGHT),
+        min_bytes=min_bytes,
+        origin=chosen.origins(*DEFAULTS),
+    )
 
 
 def host_budget(host: str, value: object) -> int | None:

@@ -1,0 +1,150 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table that ends a run: what became of the guests of each hypervisor, and why where something is left to do."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.fleet.rng.plugins.module_utils.converge import NEEDS_RESTART, PENDING_REMOVAL
+from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+
+COLUMNS = ("guests", "changed", "in sync", "needs restart", "refused")
+OPTIONAL_COLUMNS = ("failed", "unmanaged")  # only where there is something to count
+LINES = 200  # of reasons; the plan and the results have all of them
+GAP = "  "
+
+
+@dataclass
+class _Row:
+    """One hypervisor: its numbers, or none when nothing is known, and the lines that explain them."""
+
+    host: str
+    counts: dict[str, int] | None = None
+    reasons: list[tuple[str, str, str]] = field(default_factory=list)  # guest, what, why
+
+    def say(self, guest: str, what: str, why: object) -> None:
+        self.reasons.append((guest, what, str(why or "no reason given")))
+
+
+def recap(
+    plan: Mapping[str, Any],
+    results: Mapping[str, Any] | None = None,
+    hosts: Iterable[str] = (),
+    width: int = 100,
+) -> list[str]:
+    """The lines of the table.
+
+    :param plan: ``plan`` of ``rng_plan``.
+    :param results: what the module that applied the plan returned, by hypervisor; failed ones too.
+    :param hosts: hypervisors that the table is to have even when plan and results know nothing of them.
+    """
+    results = results or {}
+    names = sorted({*plan["hosts"], *results, *hosts})
+    rows = [_row(name, plan["hosts"].get(name), results.get(name)) for name in names]
+    lines = _table(rows)
+    reasons = [(row.host, *reason) for row in rows for reason in row.reasons]
+    reasons += [("inventory", item["inventory"], "unknown", item["reason"]) for item in plan.get("unknown_guests", ())]
+    if reasons:
+        lines += ["", *_reasons(reasons, width)]
+    for warning in plan.get("warnings", ()):
+        lines += ["", *_wrapped("Warning: ", str(warning), width)]
+    return lines
+
+
+def _row(host: str, planned: Mapping[str, Any] | None, result: Any) -> _Row:
+    row = _Row(host)
+    result = result if isinstance(result, Mapping) and not result.get("skipped") else {}
+    broken = "unreachable" if result.get("unreachable") else "failed" if result.get("failed") else ""
+    if planned is None:
+        row.say("", broken or "not planned", result.get("msg") or "it failed or was unreachable before")
+        return row
+    if planned["error"]:
+        row.say("", "not planned", planned["error"])
+        return row
+    outcomes = {item["guest"]: item for item in result.get("guests") or ()}
+    row.counts = {
+        "guests": planned["total"],
+        "changed": sum(1 for item in outcomes.values() if item.get("changed")),
+        "in sync": planned["in_sync"],
+        "needs restart": 0,
+        "refused": len(planned["refused"]),
+        "failed": sum(1 for item in outcomes.values() if item.get("error")),
+        "unmanaged": planned["unmanaged"],
+    }
+    for item in planned["refused"]:
+        row.say(item["guest"], "refused", item["reason"])
+    for entry in planned["guests"]:
+        _outcome(row, row.counts, {**entry, **outcomes.get(entry["guest"], {})})
+    left = sum(1 for item in planned["devices"] if item["guest"] not in outcomes)
+    if broken and not outcomes:
+        row.say("", broken, result.get("msg"))
+    elif left:
+        row.say("", "not applied", f"{left} guests differ from the plan")
+    return row
+
+
+def _outcome(row: _Row, counts: dict[str, int], entry: Mapping[str, Any]) -> None:
+    """What is left to say about one guest: as the module left it, else as the plan saw it."""
+    if entry.get("error"):
+        row.say(entry["guest"], "failed", entry["error"])
+    elif NEEDS_RESTART in (entry["config"], entry["live"]):
+        counts["needs restart"] += 1
+        row.say(entry["guest"], "needs restart", entry["reason"])
+    elif PENDING_REMOVAL in (entry["config"], entry["live"]):
+        row.say(entry["guest"], "pending removal", entry["reason"])
+
+
+def _table(rows: list[_Row]) -> list[str]:
+    known = [row.counts for row in rows if row.counts is not None]
+    columns = [*COLUMNS, *(name for name in OPTIONAL_COLUMNS if any(counts[name] for counts in known))]
+    body = [(printable(row.host, 32), row.counts) for row in rows]
+    if len(rows) > 1:
+        body.append(("all", {name: sum(counts[name] for counts in known) for name in columns}))
+    first = max(_width(cell) for cell in ("hypervisor", *(name for name, dummy in body)))
+    lines = [GAP.join([_left("hypervisor", first), *columns])]
+    for name, counts in body:
+        cells = [f"{'-' if counts is None else counts[column]:>{len(column)}}" for column in columns]
+        lines.append(GAP.join([_left(name, first), *cells]))
+    return lines
+
+
+def _reasons(reasons: list[tuple[str, str, str, str]], width: int) -> list[str]:
+    shown = [
+        (printable(host, 32), printable(guest, 40), what, printable(why, 600)) for host, guest, what, why in reasons
+    ][:LINES]
+    widths = [max(_width(row[column]) for row in shown) for column in range(3)]
+    lines = []
+    for *cells, why in shown:
+        head = "".join(_left(cell, size) + GAP for cell, size in zip(cells, widths, strict=True) if size)
+        lines += _wrapped(head, why, width)
+    if len(reasons) > len(shown):
+        lines.append(f"... and {len(reasons) - len(shown)} more")
+    return lines
+
+
+def _wrapped(head: str, text: str, width: int) -> list[str]:
+    """``text`` behind ``head``, its further lines below its first one, or less far right when that is very far."""
+    indent = _width(head) if _width(head) <= width // 2 else 4
+    filler = "." * _width(head)  # textwrap would drop the spaces at the end of head
+    first, *more = textwrap.wrap(
+        text, width, initial_indent=filler, subsequent_indent=" " * indent, break_on_hyphens=False
+    )
+    return [head + first[len(filler) :], *more]
+
+
+def _left(text: str, size: int) -> str:
+    return text + " " * (size - _width(text))
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: East Asian wide characters and emoji take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )

@@ -1,0 +1,115 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which value of each variable holds for a guest, and who set it: by the table cases/plan/policy.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.errors import InvalidValueError, RngError
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
+    DEFAULTS,
+    Layer,
+    Override,
+    Policy,
+    Untemplated,
+    host_budget,
+    host_switch,
+    parse_overrides,
+    resolve,
+)
+
+CASES = json.loads((Path(__file__).parents[2] / "cases" / "plan" / "policy.json").read_text(encoding="utf-8"))
+LIMIT = 2**32 - 1
+
+
+def value(data: Any) -> Any:
+    """JSON cannot spell a template that failed."""
+    return Untemplated(data["untemplated"]) if isinstance(data, dict) and "untemplated" in data else data
+
+
+def policy(case: dict[str, Any], guest: str = "web1") -> Policy:
+    variables = {name: value(given) for name, given in case.get("hypervisor", {}).items()}
+    own = {name: value(given) for name, given in case.get("own", {}).items()}
+    overrides = parse_overrides("hv1", value(case.get("overrides")))
+    return resolve(
+        guest, Layer.of_hypervisor("hv1", variables), overrides, Layer.of_guest("web1.example.com", own), LIMIT
+    )
+
+
+def includes(whole: Any, part: Any) -> bool:
+    """Whether ``part`` is in ``whole``, where mappings at the top may have more keys."""
+    if isinstance(part, dict) and part and isinstance(whole, dict):
+        return all(name in whole and whole[name] == part[name] for name in part)
+    return bool(whole == part)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "expect" in case], ids=lambda case: case["name"])
+def test_policy(case: dict[str, Any]) -> None:
+    found = policy(case)
+    device = None if found.device is None else found.device.to_wire()
+    shown = {**vars(found), "origin": dict(found.origin), "device": device}
+    for name, expected in case["expect"].items():
+        assert includes(shown[name], expected), f"{name}: {shown[name]}"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "error" in case], ids=lambda case: case["name"])
+def test_bad_value(case: dict[str, Any]) -> None:
+    with pytest.raises(RngError) as caught:
+        policy(case)
+    assert str(caught.value).startswith(case["error"])
+
+
+def test_the_table_breaks_every_field() -> None:
+    broken = {
+        name for name in DEFAULTS for case in CASES if "error" in case and name in case["error"].split(" is not")[0]
+    }
+    assert broken == set(DEFAULTS)
+
+
+def test_an_error_has_its_type_and_the_value() -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        policy({"own": {"period": 0}})
+    assert caught.value.variable == "guest web1.example.com: virtio_rng_period"
+    assert caught.value.given == 0
+
+
+@pytest.mark.parametrize("name", ["{{7*7}}", ";reboot", "5", "-x", "a b", "[", "\u202eweb", "x" * 200])
+def test_names_of_guests_are_only_text(name: str) -> None:
+    assert policy({}, name).device is not None
+    assert policy({"overrides": [{"match": "*", "max_bytes": 7}]}, name).device != policy({}, name).device
+
+
+def test_no_hypervisor_is_named_unescaped() -> None:
+    assert Layer.of_hypervisor("hv\x1b[2J", {}).words("state") == "hypervisor hv\\x1b[2J: virtio_rng_state"
+    assert Override("[", Layer("", {})).applies_to("[")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(None, None), ("unlimited", None), (1, 1), ("65536", 65536), (2**63 - 1, 2**63 - 1)]
+)
+def test_host_budget(given: object, expected: int | None) -> None:
+    assert host_budget("hv1", given) == expected
+
+
+@pytest.mark.parametrize("given", [0, -1, "1k", "", True, 1.5, [], 2**63, "٣"])
+def test_bad_host_budget(given: object) -> None:
+    with pytest.raises(InvalidValueError, match=r"^hypervisor hv1: virtio_rng_host_budget: .*, or unlimited$"):
+        host_budget("hv1", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(None, True), (True, True), ("False", False), ("yes", True), ("off", False)]
+)
+def test_host_switch(given: object, expected: bool) -> None:
+    assert host_switch("hv1", "live", given, True) is expected
+
+
+@pytest.mark.parametrize("given", ["maybe", "", 2, []])
+def test_bad_host_switch(given: object) -> None:
+    with pytest.raises(InvalidValueError, match="^hypervisor hv1: virtio_rng_live: "):
+        host_switch("hv1", "live", given, True)
