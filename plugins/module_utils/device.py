@@ -32,7 +32,8 @@ SOURCE_FORMS = (
     "egd+unix:/path, egd+tcp://host:port, egd+udp://host:port"
 )
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Control characters, and the one sign that QEMU's own configuration files cannot express.
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\"]")
 _SWITCH = {True: True, False: False, "on": True, "off": False, "yes": True, "no": False, "true": True, "false": False}
 
 
@@ -93,7 +94,7 @@ class Source:
     @classmethod
     def parse(cls, text: object) -> Source:
         """Read the one spelling that options, variables and results share; the inverse of ``str()``."""
-        if not isinstance(text, str) or not text or len(text) > 1024 or _CONTROL.search(text):
+        if not isinstance(text, str) or not text or len(text) > 1024 or _UNWRITABLE.search(text):
             raise InvalidValueError("source", text, SOURCE_FORMS)
         if text == "builtin":
             return cls("builtin")
