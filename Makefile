@@ -13,10 +13,13 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 
 VENV := .venv/.made
+OLDEST := .cache/oldest/.made
 TREE := .collections/ansible_collections/fleet/rng
 READY := $(VENV) $(TREE)
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env env PATH="$(PATH)",)
 PYTEST = $(BIN)/pytest -q --junitxml=.cache/junit/$@.xml
+MADE := .venv .cache .collections .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/build tests/output \
+  fleet-rng-*.tar.gz
 SHIPPED := plugins/modules plugins/module_utils
 export KEEP
 
@@ -36,15 +39,19 @@ demo-down:  ## Take down what `make demo KEEP=1` left
 bench: $(READY)  ## Measure against ping, bare libvirt and today's playbooks (root; an hour or less)
 	$(AS_ROOT) $(BIN)/python benchmarks/run.py
 
-docs: $(READY)  ## Show the documentation of every module, as ansible-doc prints it
-	@ansible-doc --type module $$(ansible-doc --list fleet.rng 2>/dev/null | awk '{print $$1}')
+docs: $(READY)  ## Build the documentation of modules and roles as HTML, in docs/build
+	@rm -rf docs/build && mkdir -p docs/build && chmod og-w docs/build
+	antsibull-docs sphinx-init --use-current --sphinx-theme alabaster --dest-dir docs/build fleet.rng
+	@# References into Ansible's own documentation stay unresolved without a network: no reason to fail
+	cd docs/build && sed -i 's/ -W / /' build.sh && ./build.sh >build.log 2>&1 || { tail build.log; exit 1; }
+	@echo "docs/build/build/html/index.html is ready"
 
 ## Checks
 
 LINTERS := lint-python lint-shipped lint-yaml lint-shell lint-docs lint-changelog lint-ansible
-.PHONY: test check lint $(LINTERS) types unit sanity ansible-units integration packaging molecule format
+.PHONY: test check lint $(LINTERS) types unit sanity ansible-units oldest packaging integration molecule format
 test: $(READY)  ## Run everything: check, packaging, ansible-test, integration, Molecule (root; about 15 minutes)
-	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging sanity ansible-units integration molecule
+	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging oldest sanity ansible-units integration molecule
 
 check: $(READY)  ## Run what needs no hypervisor and takes less than a minute: lint, types, unit
 	@$(MAKE) --keep-going --jobs=2 --output-sync=target lint types unit
@@ -85,6 +92,9 @@ sanity: $(READY)  ## ansible-test sanity, in a copy of the tree (minutes when co
 ansible-units: $(READY)  ## ansible-test units: the unit tests as Ansible's own harness runs them
 	$(BIN)/python tests/tools/ansible_test.py units
 
+oldest: $(OLDEST) $(TREE)  ## Unit tests and packaging with the oldest ansible-core that is supported
+	PATH="$(CURDIR)/.cache/oldest/bin:$$PATH" pytest -q --junitxml=.cache/junit/$@.xml tests/unit tests/packaging
+
 packaging: $(READY)  ## Build the collection, install it, and use it from there
 	$(PYTEST) tests/packaging
 
@@ -106,6 +116,10 @@ $(VENV): requirements-dev.txt tests/tools/venv.sh
 	@sh tests/tools/venv.sh .venv requirements-dev.txt
 	@touch $@
 
+$(OLDEST): tests/tools/requirements-oldest.txt tests/tools/venv.sh
+	@sh tests/tools/venv.sh .cache/oldest tests/tools/requirements-oldest.txt
+	@touch $@
+
 # Ansible finds a collection only at ansible_collections/NAMESPACE/NAME.
 $(TREE):
 	@mkdir -p $(@D)
@@ -115,4 +129,4 @@ build: $(READY)  ## Build the collection's tarball
 	ansible-galaxy collection build --force
 
 clean:  ## Remove everything that was made here
-	rm -rf .venv .cache .collections .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output fleet-rng-*.tar.gz
+	$(AS_ROOT) rm -rf $(MADE)

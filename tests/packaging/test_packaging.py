@@ -43,7 +43,9 @@ def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def environment(collections: Path) -> dict[str, str]:
     """Ours, but without the clone's settings: only the installed collection can be found."""
-    return {**os.environ, "ANSIBLE_CONFIG": "/dev/null", "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    config = collections / "ansible.cfg"
+    config.touch()
+    return {**os.environ, "ANSIBLE_CONFIG": str(config), "ANSIBLE_COLLECTIONS_PATH": str(collections)}
 
 
 def ansible(installed: Path, *command: str) -> str:
@@ -52,7 +54,7 @@ def ansible(installed: Path, *command: str) -> str:
         command, cwd=installed, env=environment(installed), check=False, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "WARNING" not in done.stderr.replace("[WARNING]: No inventory was parsed", "")
+    assert "WARNING" not in done.stderr
     return done.stdout
 
 
@@ -85,5 +87,7 @@ def test_ansible_doc_knows_the_arguments_of_every_role(installed: Path) -> None:
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_a_playbook_is_found_by_its_full_name(installed: Path, playbook: str) -> None:
-    out = ansible(installed, "ansible-playbook", "--syntax-check", f"fleet.rng.{playbook}")
+    inventory = installed / "inventory.ini"
+    inventory.write_text("[hypervisors]\nhv1\n[guests]\nweb1\n")
+    out = ansible(installed, "ansible-playbook", "--syntax-check", "-i", str(inventory), f"fleet.rng.{playbook}")
     assert "playbook:" in out
