@@ -32,8 +32,6 @@ SOURCE_FORMS = (
     "egd+unix:/path, egd+tcp://host:port, egd+udp://host:port"
 )
 
-# Control characters, and the one sign that QEMU's own configuration files cannot express.
-_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\"]")
 _SWITCH = {True: True, False: False, "on": True, "off": False, "yes": True, "no": False, "true": True, "false": False}
 
 
@@ -94,7 +92,7 @@ class Source:
     @classmethod
     def parse(cls, text: object) -> Source:
         """Read the one spelling that options, variables and results share; the inverse of ``str()``."""
-        if not isinstance(text, str) or not text or len(text) > 1024 or _UNWRITABLE.search(text):
+        if not isinstance(text, str) or not text or len(text) > 1024 or not _writable(text):
             raise InvalidValueError("source", text, SOURCE_FORMS)
         if text == "builtin":
             return cls("builtin")
@@ -128,6 +126,12 @@ class Source:
             return f"egd+unix:{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"egd+{self.transport}://{host}:{self.port}"
+
+
+def _writable(text: str) -> bool:
+    """Whether every file and XML document can express it, and a terminal shows it as it is: no control characters,
+    surrogates or marks that turn the reading direction, and no sign that QEMU's own configuration files lack."""
+    return text.isprintable() and '"' not in text
 
 
 def _plain_path(path: str, text: str) -> str:
