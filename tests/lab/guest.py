@@ -66,7 +66,8 @@ class Guest:
         wait_for(f"guest {self.name} of {self.host.name}: its agent", self.answers, timeout, pause=0.25)
 
     def answers(self) -> bool:
-        """Whether the agent answers within two seconds."""
+        """Whether the agent answers within two seconds; a LabError when the host itself is gone."""
+        self.host.process()
         try:
             self.agent("guest-ping", timeout=2)
         except LabError:
