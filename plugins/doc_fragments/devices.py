@@ -34,10 +34,11 @@ options:
           - Where the host gets the bytes from.
           - An absolute path of a character device, such as V(/dev/urandom), V(/dev/random) or V(/dev/hwrng).
           - V(builtin) is QEMU's own use of C(getrandom(2)), for QEMU 4.2 and later.
-          - V(egd+unix:/path), V(egd+tcp://host:port) or V(egd+udp://host:port) is a daemon that speaks the EGD protocol.
+          - V(egd+unix:/path), V(egd+tcp://host:port) or V(egd+udp://host:port) is a daemon that speaks EGD.
           - It is checked on the host before a guest gets it. A path that is not a character device, gives no bytes, or
             could be swapped by others than root is refused, since QEMU aborts on a source that it cannot read and
-            freezes on one that ends. V(/dev/hwrng) needs a selected hardware RNG. An EGD socket must accept connections.
+            freezes on one that ends.
+          - V(/dev/hwrng) needs a hardware RNG that the kernel has selected. An EGD socket must accept connections.
         type: raw
         default: /dev/urandom
       max_bytes:
@@ -60,7 +61,7 @@ options:
         default: virtio
       driver:
         description:
-          - "Virtio driver options of the device: a mapping of V(iommu), V(ats), V(packed) or V(page_per_vq) to a boolean."
+          - "Virtio driver options: a mapping of V(iommu), V(ats), V(packed) or V(page_per_vq) to a boolean."
           - An option that is left out keeps the hypervisor's own default.
           - Confidential guests (SEV, TDX) need V(iommu).
         type: dict
@@ -68,20 +69,21 @@ options:
   live:
     description:
       - Whether a guest that runs may be changed now.
-      - With V(false) only its configuration changes, and RV(guests[].live) is V(needs_restart) until its next start.
+      - With V(false) only its configuration changes. RV(guests[].live) is V(needs_restart) until its next start.
     type: bool
     default: true
   exclusive:
     description:
       - Whether the guest is to have this virtio RNG and no other.
-      - With V(false) only devices that this collection attached are replaced and removed. A device of somebody else that
-        is just like the wanted one is still recognized.
+      - With V(false) only devices that this collection attached are replaced and removed. A device that somebody else
+        attached, and that is just like the wanted one, is still recognized.
     type: bool
     default: true
   wait:
     description:
       - The seconds that a running guest has to release a device.
-      - A guest that has not done so in time keeps it, as RV(guests[].live=pending_removal), and a later run finishes it.
+      - A guest that has not done so in time keeps it, as RV(guests[].live=pending_removal).
+      - A later run finishes the removal.
     type: int
     default: 5
 """

@@ -113,7 +113,9 @@ def decide(
 
 def _layer(layer: str, found: Optional[Devices], wanted: Optional[RngDevice], exclusive: bool) -> LayerDecision:
     if found is None:
-        return LayerDecision(NOT_APPLICABLE, "the guest is transient" if layer == CONFIG else "the guest is not running")
+        return LayerDecision(
+            NOT_APPLICABLE, "the guest is transient" if layer == CONFIG else "the guest is not running"
+        )
     removable = tuple(item for item in found if exclusive or is_own(item))
     if wanted is None:
         if removable:
@@ -135,7 +137,7 @@ def _match(found: Devices, wanted: RngDevice) -> Optional[FoundDevice]:
     """The device to keep: by alias first, else by content, whoever put it there."""
     equal = [item for item in found if item.device == wanted]
     own = [item for item in equal if is_own(item)]
-    return (own or equal or [None])[0]
+    return next(iter(own or equal), None)
 
 
 def _free_alias(found: Devices) -> str:

@@ -19,7 +19,9 @@ from .errors import InvalidValueError
 
 UNLIMITED = "unlimited"
 DEFAULT_SOURCE = "/dev/urandom"
-DEFAULT_MAX_BYTES = 1024  # with the period below 1 KiB/s, as QEMU's documentation and Proxmox VE have it: plenty for a seed
+DEFAULT_MAX_BYTES = (
+    1024  # with the period below 1 KiB/s, as QEMU's documentation and Proxmox VE have it: plenty for a seed
+)
 DEFAULT_PERIOD = 1000
 MAX_PERIOD = 2**32 - 1  # a uint32 of milliseconds in QEMU and in libvirt
 MAX_BYTES = 2**63 - 1  # QEMU's own upper limit, which it takes for "no limit"; a hypervisor may allow less
@@ -155,7 +157,7 @@ class RngDevice:
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any], max_bytes_limit: int = MAX_BYTES) -> RngDevice:
-        """Check a mapping ``{source, max_bytes, period, model, driver}`` from outside; missing and null mean default."""
+        """Check a mapping ``{source, max_bytes, period, model, driver}`` from outside; absent and null mean default."""
         given = {key: value for key, value in data.items() if value is not None}
         model = given.get("model", "virtio")
         if model not in MODELS:

@@ -29,7 +29,9 @@ class FoundDevice:
     handle: str = field(default="", compare=False)
 
     def to_wire(self) -> Dict[str, Any]:
-        wire: Dict[str, Any] = {"source": None, "unknown": self.unknown} if self.device is None else self.device.to_wire()
+        wire: Dict[str, Any] = (
+            {"source": None, "unknown": self.unknown} if self.device is None else self.device.to_wire()
+        )
         wire["alias"] = self.alias or None
         return wire
 

@@ -11,12 +11,12 @@ module: libvirt_rng
 version_added: 0.1.0
 short_description: Give libvirt guests the virtio RNG that they should have
 description:
-  - Gives each guest in O(devices) exactly the virtio random number generator asked for, in its configuration and, if it
-    runs, at once. Nothing is restarted.
-  - Only what differs is changed, by device calls. No domain XML is written, so everything else of a guest, its passwords,
-    and what another administrator changes at the same time stay as they are.
-  - libvirt cannot update an RNG. A different one is attached first, and the old one goes afterwards, so the guest is
-    never without.
+  - Gives each guest in O(devices) exactly the virtio random number generator asked for, in its configuration and, if
+    it runs, at once. Nothing is restarted.
+  - Only what differs is changed, by device calls. No domain XML is written, so everything else of a guest, its
+    passwords, and what another administrator changes at the same time stay as they are.
+  - libvirt cannot update an RNG. A different one is attached first and the old one goes afterwards, so the guest is never
+    without.
   - A device is recognized by its content, whoever attached it.
   - All guests are handled side by side. One that fails does not stop the others. The task then fails at its end and says
     which guests, of how many, and why.
@@ -91,7 +91,8 @@ guests:
     live:
       description:
         - What happened to the guest that runs.
-        - One of V(unchanged), V(added), V(replaced), V(removed), V(needs_restart), V(pending_removal), V(not_applicable).
+        - One of V(unchanged), V(added), V(replaced), V(removed), V(needs_restart), V(pending_removal),
+          V(not_applicable).
         - V(needs_restart) means that the change waits for the next start, for the RV(guests[].reason) given.
         - V(pending_removal) means that the guest has not released the old device yet.
         - V(not_applicable) is a guest that does not run.
@@ -108,7 +109,6 @@ guests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import DEFAULT_URI, Backend
 from ansible_collections.fleet.rng.plugins.module_utils.module.apply import run
 from ansible_collections.fleet.rng.plugins.module_utils.module.arguments import CONVERGE_SPEC

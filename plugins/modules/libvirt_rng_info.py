@@ -121,14 +121,14 @@ guests:
           type: dict
           sample: {}
         alias:
-          description: libvirt's name of the device, or null. Those that this collection attached begin with C(ua-fleet-rng).
+          description: libvirt's name of it, or null. Those that this collection attached begin with C(ua-fleet-rng).
           type: str
           sample: ua-fleet-rng
         unknown:
           description: Only where RV(guests[].config[].source) is null, what this collection has no words for.
           type: str
     live:
-      description: The virtio RNGs that it has now, with the same keys as RV(guests[].config); null when it is not running.
+      description: The virtio RNGs that it has now, with the keys of RV(guests[].config); null when it is not running.
       type: list
       elements: dict
     blocked:
@@ -150,7 +150,6 @@ guests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import DEFAULT_URI, Backend
 from ansible_collections.fleet.rng.plugins.module_utils.module.info import run
 

@@ -11,8 +11,8 @@ module: rng_show
 version_added: 0.1.0
 short_description: Print lines as they are
 description:
-  - Prints the lines of a table to the terminal and the log of the run, each on its own line whatever the callback plugin
-    makes of results. M(ansible.builtin.debug) leaves the form to the callback, which quotes or folds them.
+  - Prints the lines of a table to the terminal and the log of the run, each on its own line whatever the callback
+    plugin makes of results. M(ansible.builtin.debug) leaves the form to the callback, which quotes or folds them.
   - Runs on the controller and connects to nothing. Use it with C(run_once).
 options:
   lines:

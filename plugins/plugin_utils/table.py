@@ -21,9 +21,7 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def heads(rows: Sequence[Sequence[str]]) -> list[str]:
     """The beginnings of lines that a text follows: aligned, and without the columns that are empty everywhere."""
     widths = [max(width_of(row[index]) for row in rows) for index in range(len(rows[0]))] if rows else []
-    return [
-        "".join(left(cell, size) + GAP for cell, size in zip(row, widths, strict=True) if size) for row in rows
-    ]
+    return ["".join(left(cell, size) + GAP for cell, size in zip(row, widths, strict=True) if size) for row in rows]
 
 
 def wrapped(head: str, text: str, width: int) -> list[str]:

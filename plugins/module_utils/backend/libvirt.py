@@ -82,8 +82,8 @@ class Session:
             guest,
             arch=domain.arch,
             machine=domain.machine,
-            config=config and config.rngs,
-            live=live and live.rngs,
+            config=None if config is None else config.rngs,
+            live=None if live is None else live.rngs,
             blocked=_blocked(config, live),
             notes=notes,
         )

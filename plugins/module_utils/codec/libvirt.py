@@ -159,10 +159,7 @@ def _blocked(root: ET.Element, arch: str, machine: str, model: str) -> Dict[str,
         return {CONFIG: why, LIVE: why}
     if arch.startswith("s390"):
         return {}
-    buses = {
-        controller.get("index", ""): controller
-        for controller in root.iterfind("devices/controller[@type='pci']")
-    }
+    buses = {controller.get("index", ""): controller for controller in root.iterfind("devices/controller[@type='pci']")}
     if not buses:
         return {LIVE: f"machine {machine} has no PCI bus to plug an RNG into while it runs"}
     used = _used_slots(root)

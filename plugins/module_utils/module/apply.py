@@ -47,22 +47,26 @@ def bounded(work: Callable[[], T], doing: str, seconds: float = STALLED) -> T:
 
     :raises HypervisorError: when it has not ended in time.
     """
-    answer: "queue.Queue[tuple[bool, Any]]" = queue.Queue()
+    answers: queue.SimpleQueue[T] = queue.SimpleQueue()
+    errors: List[RngError] = []
+    ended = threading.Event()
 
     def attempt() -> None:
         try:
-            answer.put((True, work()))
-        except Exception as error:  # handed over to the thread that waits
-            answer.put((False, error))
+            answers.put(work())
+        except RngError as error:
+            errors.append(error)
+        finally:
+            ended.set()
 
     threading.Thread(target=attempt, daemon=True).start()
-    try:
-        succeeded, value = answer.get(timeout=seconds)
-    except queue.Empty:
-        raise HypervisorError(f"no answer within {seconds:g} seconds while {doing}") from None
-    if not succeeded:
-        raise value
-    return value  # type: ignore[no-any-return]
+    if not ended.wait(seconds):
+        raise HypervisorError(f"no answer within {seconds:g} seconds while {doing}")
+    if errors:
+        raise errors[0]
+    if answers.empty():
+        raise HypervisorError(f"a fault of this collection while {doing}; its traceback is in the module's stderr")
+    return answers.get()
 
 
 def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> List[Journey]:
@@ -103,8 +107,8 @@ def _check(journey: Journey, session: Any, backend: Any) -> None:
 
 def _travel(journeys: List[Journey], backend: Any) -> None:
     """Send the guests on their way. A guest that hangs holds up its own worker only, and not for ever."""
-    todo: "queue.SimpleQueue[Journey]" = queue.SimpleQueue()
-    done: "queue.SimpleQueue[Journey]" = queue.SimpleQueue()
+    todo: queue.SimpleQueue[Journey] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Journey] = queue.SimpleQueue()
     for journey in journeys:
         todo.put(journey)
     for dummy in range(min(WORKERS, len(journeys))):
@@ -126,8 +130,11 @@ def _work(todo: Any, done: Any, backend: Any) -> None:
             journey = todo.get_nowait()
         except queue.Empty:
             return
-        session = _walk(journey, session, backend)
-        done.put(journey)
+        journey.error = "a fault of this collection; its traceback is in the module's stderr"
+        try:
+            session = _walk(journey, session, backend)
+        finally:
+            done.put(journey)
 
 
 def _walk(journey: Journey, session: Any, backend: Any) -> Any:
@@ -148,9 +155,6 @@ def _walk(journey: Journey, session: Any, backend: Any) -> Any:
             journey.error = str(error)
             session = None
             time.sleep(attempt)
-        except Exception as error:  # a fault of ours must not cost the other guests their turn
-            journey.error = f"{type(error).__name__}: {error}"
-            return None
     return session
 
 
@@ -158,7 +162,8 @@ def _report(module: AnsibleModule, journeys: List[Journey]) -> None:
     guests = [journey.result(module.check_mode) for journey in journeys]
     result: Dict[str, Any] = {"changed": any(guest["changed"] for guest in guests), "guests": guests}
     if module._diff:
-        result["diff"] = [diff for diff in map(lambda journey: _diff(journey, module.check_mode), journeys) if diff]
+        diffs = [_diff(journey, module.check_mode) for journey in journeys]
+        result["diff"] = [diff for diff in diffs if diff is not None]
     failed = [journey for journey in journeys if journey.error]
     if failed:
         named = [f"{printable(journey.name)}: {journey.error}" for journey in failed[:_NAMED_ERRORS]]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..device import DEFAULT_MAX_BYTES, DEFAULT_PERIOD, DEFAULT_SOURCE, MODELS, RngDevice
 from ..errors import RngError
@@ -44,7 +44,7 @@ class Request:
     error: str = ""
 
 
-def parse_requests(devices: List[Mapping[str, Any]], max_bytes_limit: int) -> List[Request]:
+def parse_requests(devices: Sequence[Mapping[str, Any]], max_bytes_limit: int) -> List[Request]:
     """One request per guest, in the order given. A bad entry is an error of its own guest, not of the task."""
     requests: Dict[str, Request] = {}
     for entry in devices:

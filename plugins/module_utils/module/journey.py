@@ -17,7 +17,7 @@ from .. import converge
 from ..converge import Capabilities, Decision, decide
 from ..device import RngDevice
 from ..errors import GuestError, TimedOutError
-from ..observation import CONFIG, LIVE, Devices, ObservedGuest
+from ..observation import CONFIG, LIVE, Devices, FoundDevice, ObservedGuest
 
 _ROUNDS = 3  # one is enough on a quiet host; the others are for what changed meanwhile
 
@@ -142,9 +142,13 @@ class Journey:
             return None
         old = _described(self.before.config, self.before.live)
         if check_mode:
-            new = old if self.error else _described(
-                _predicted(self.before.config, decision.config, self.wanted),
-                _predicted(self.before.live, decision.live, self.wanted),
+            new = (
+                old
+                if self.error
+                else _described(
+                    _predicted(self.before.config, decision.config, self.wanted),
+                    _predicted(self.before.live, decision.live, self.wanted),
+                )
             )
         else:
             after = self.after or self.before
@@ -188,7 +192,7 @@ def _predicted(
     if before is None:
         return None
     kept = tuple(found for found in before if not any(found is gone for gone in decision.remove))
-    return kept if decision.add is None else (*kept, converge.FoundDevice(wanted, decision.alias))
+    return kept if decision.add is None else (*kept, FoundDevice(wanted, decision.alias))
 
 
 def _described(config: Optional[Devices], live: Optional[Devices]) -> str:

@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import stat
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 from ..device import Source
 from ..errors import UnsafeSourceError
@@ -132,7 +132,9 @@ def _as_user(path: str, qemu_user: QemuUser) -> None:
         code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
     if code == errno.EACCES:
         rule = f'KERNEL=="{os.path.basename(path)}", GROUP="{gid}", MODE="0640"'
-        raise UnsafeSourceError(f"source {path}: QEMU (uid {uid}, gid {gid}) may not read it; a udev rule helps: {rule}")
+        raise UnsafeSourceError(
+            f"source {path}: QEMU (uid {uid}, gid {gid}) may not read it; a udev rule helps: {rule}"
+        )
     if code == errno.ENODATA:
         raise UnsafeSourceError(f"source {path}: gives no bytes; a guest would freeze on it")
     if code:
@@ -167,7 +169,7 @@ def _groups(uid: int, gid: int) -> List[int]:
         return [gid]
 
 
-def _check_connects(source: Source, family: int, address: object) -> None:
+def _check_connects(source: Source, family: int, address: Any) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(SECONDS)
         try:
@@ -181,9 +183,9 @@ def _check_tcp(source: Source) -> None:
     _check_connects(source, family, address)
 
 
-def _resolve(source: Source, kind: int) -> Tuple[int, object]:
+def _resolve(source: Source, kind: int) -> Tuple[int, Any]:
     try:
-        family, dummy, dummy, dummy, address = socket.getaddrinfo(source.host, source.port, type=kind)[0]
+        first = socket.getaddrinfo(source.host, source.port, type=kind)[0]
     except OSError as error:
         raise UnsafeSourceError(f"source {source}: {error.strerror or error}") from error
-    return family, address
+    return first[0], first[4]
