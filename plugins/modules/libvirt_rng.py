@@ -15,10 +15,9 @@ description:
     it runs, at once. Nothing is restarted.
   - Only what differs is changed, by device calls. No domain XML is written, so everything else of a guest, its
     passwords, and what another administrator changes at the same time stay as they are.
-  - libvirt cannot update an RNG. A different one is attached first and the old one goes afterwards, so the guest is never
-    without.
+  - libvirt cannot update an RNG. A different one is attached first, then the old one goes. The guest always has one.
   - A device is recognized by its content, whoever attached it.
-  - All guests are handled side by side. One that fails does not stop the others. The task then fails at its end and says
+  - All guests are handled side by side. One that fails does not stop the others. The task fails at its end and says
     which guests, of how many, and why.
 notes:
   - libvirt may add a PCIe root port to a configuration when it needs one for the device. It stays when the device goes.
