@@ -19,7 +19,8 @@ from .errors import InvalidValueError
 
 UNLIMITED = "unlimited"
 DEFAULT_SOURCE = "/dev/urandom"
-DEFAULT_MAX_BYTES = (
+# With the period below 1 KiB/s, as in the documentation of QEMU and Proxmox VE: plenty for a seed.
+DEFAULT_MAX_BYTES = 1024
     1024  # with the period below 1 KiB/s, as QEMU's documentation and Proxmox VE have it: plenty for a seed
 )
 DEFAULT_PERIOD = 1000

@@ -152,15 +152,16 @@ def test_a_source_survives_its_spelling(source: Source) -> None:
     assert Source.parse(str(source)) == source
 
 
-@given(st.text().map(lambda tail: "/dev/" + tail) | st.text().map(lambda tail: "egd+tcp://" + tail) | strategies.anything)
-def test_whatever_a_source_is_it_parses_or_says_why(text: object) -> None:
+@given(
+    st.builds(str.__add__, st.sampled_from(["", "/dev/", "egd+unix:/", "egd+tcp://"]), st.text()) | strategies.anything
+)
+def test_whatever_a_source_is_it_parses_or_is_refused(text: object) -> None:
     try:
         source = Source.parse(text)
-    except InvalidValueError as error:
-        assert str(error)
-    else:
-        assert Source.parse(str(source)) == source
-        assert str(source).encode()
+    except InvalidValueError:
+        return  # and nothing else
+    assert Source.parse(str(source)) == source
+    assert str(source).encode()
 
 
 @given(
@@ -175,10 +176,9 @@ def test_whatever_a_source_is_it_parses_or_says_why(text: object) -> None:
         },
     )
 )
-def test_whatever_a_device_is_it_parses_or_says_why(data: dict[str, Any]) -> None:
+def test_whatever_a_device_is_it_parses_or_is_refused(data: dict[str, Any]) -> None:
     try:
         device = RngDevice.from_wire(data, LIMIT)
-    except InvalidValueError as error:
-        assert str(error).startswith(f"{error.variable}: ")
-    else:
-        assert RngDevice.from_wire(device.to_wire(), LIMIT) == device
+    except InvalidValueError:
+        return  # and nothing else
+    assert RngDevice.from_wire(device.to_wire(), LIMIT) == device
