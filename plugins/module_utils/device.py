@@ -21,8 +21,6 @@ UNLIMITED = "unlimited"
 DEFAULT_SOURCE = "/dev/urandom"
 # With the period below 1 KiB/s, as in the documentation of QEMU and Proxmox VE: plenty for a seed.
 DEFAULT_MAX_BYTES = 1024
-    1024  # with the period below 1 KiB/s, as QEMU's documentation and Proxmox VE have it: plenty for a seed
-)
 DEFAULT_PERIOD = 1000
 MAX_PERIOD = 2**32 - 1  # a uint32 of milliseconds in QEMU and in libvirt
 MAX_BYTES = 2**63 - 1  # QEMU's own upper limit, which it takes for "no limit"; a hypervisor may allow less
