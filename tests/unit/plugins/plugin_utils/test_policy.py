@@ -111,5 +111,5 @@ def test_host_switch(given: object, expected: bool) -> None:
 
 @pytest.mark.parametrize("given", ["maybe", "", 2, []])
 def test_bad_host_switch(given: object) -> None:
-    with pytest.raises(InvalidValueError, match="^hypervisor hv1: virtio_rng_live: "):
+    with pytest.raises(InvalidValueError, match=r"^hypervisor hv1: virtio_rng_live: "):
         host_switch("hv1", "live", given, True)
