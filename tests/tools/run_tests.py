@@ -94,5 +94,5 @@ def main(stages: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    CACHE.mkdir(exist_ok=True)
+    (CACHE / "junit").mkdir(parents=True, exist_ok=True)
     sys.exit(main(sys.argv[1:]))
