@@ -61,7 +61,7 @@ class Guest:
         """Pull the plug."""
         self.host.virsh("destroy", "--domain", self.uuid)
 
-    def wait(self, timeout: float = 120) -> None:
+    def wait(self, timeout: float = 240) -> None:
         """Return once its agent answers."""
         wait_for(f"guest {self.name} of {self.host.name}: its agent", self.answers, timeout, pause=0.25)
 

@@ -1,0 +1,152 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's pure parts: specs, domain XML, addresses, and process identity."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+import yaml
+from lab import GuestSpec, HostSpec, HwRng, LabError, LabSpec
+from lab.domain import GuestNet, domain_xml
+from lab.fleet import Lab
+from lab.inventory import write_inventory
+from lab.network import Network, mac
+from lab.process import Process
+
+RNG = "<rng model='virtio'><backend model='builtin'/></rng>"
+
+
+def test_spec_round_trip() -> None:
+    given = {
+        "hosts": {
+            "hv1": {
+                "groups": ["rack1"],
+                "hwrng": {"current": "tpm-rng-0", "available": ["tpm-rng-0", "none"], "mode": "0644"},
+                "guests": {"web1": {"machine": "pc", "ssh": True, "groups": ["web"]}, "-x; $(reboot)": None},
+            },
+            "plain": {"libvirt": False},
+        }
+    }
+    spec = LabSpec.parse(given)
+    assert spec.hosts[0] == HostSpec(
+        "hv1",
+        groups=("rack1",),
+        hwrng=HwRng(current="tpm-rng-0", available=("tpm-rng-0", "none"), mode="0644"),
+        guests=(GuestSpec("web1", machine="pc", ssh=True, groups=("web",)), GuestSpec("-x; $(reboot)")),
+    )
+    assert spec.needs_ssh_guests
+    assert LabSpec.parse(json.loads(json.dumps(spec.to_data()))) == spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("[]", "a mapping is needed"),
+        ("{}", "exactly one key"),
+        ("{hosts: {}}", "at least one"),
+        ("{hosts: {hv1: {}}, more: 1}", "exactly one key"),
+        ("{hosts: {HV_1: {}}}", "lower case"),
+        ("{hosts: {hv1: {gests: {}}}}", "unknown key 'gests'"),
+        ("{hosts: {hv1: {guests: {web1: {spare_ports: many}}}}}", "not of type int"),
+        ("{hosts: {hv1: {guests: {web1: {spare_ports: true}}}}}", "not of type int"),
+        ("{hosts: {hv1: {guests: {off: {}}}}}", "put it in quotes"),
+        ("{hosts: {hv1: {libvirt: false, guests: {web1: {}}}}}", "guests need libvirt"),
+        ("{hosts: {hv1: {hwrng: {device: tpm}}}}", "urandom, real or none"),
+        ("{hosts: {hv1: {hwrng: {mode: '600'}}}}", "octal"),
+    ],
+)
+def test_spec_mistakes_are_named(spec: str, why: str) -> None:
+    with pytest.raises(LabError, match=why):
+        LabSpec.parse(yaml.safe_load(spec))
+
+
+def ports(guest: GuestSpec, net: GuestNet | None = None) -> int:
+    domain = ET.fromstring(domain_xml("hv1", guest, net))
+    return len(domain.findall("devices/controller[@model='pcie-root-port']"))
+
+
+def test_root_ports_are_what_the_devices_take_plus_the_spare_ones() -> None:
+    net = GuestNet("10.57.6.0/22", "52:54:0a:39:06:00", "AAAA")
+    assert ports(GuestSpec("a", spare_ports=0)) == 1  # the agent's virtio-serial
+    assert ports(GuestSpec("a", spare_ports=3, rng=RNG)) == 5
+    assert ports(GuestSpec("a", spare_ports=0, ssh=True), net) == 2
+    assert ports(GuestSpec("a", machine="pc", spare_ports=3)) == 0
+
+
+def test_domain_holds_what_the_spec_adds() -> None:
+    guest = GuestSpec("a", rng=RNG, devices="<graphics type='vnc' passwd='secret'/>", domain="<title>T</title>")
+    domain = ET.fromstring(domain_xml("hv1", guest))
+    assert domain.find("devices/rng/backend").get("model") == "builtin"  # type: ignore[union-attr]
+    assert domain.find("devices/graphics").get("passwd") == "secret"  # type: ignore[union-attr]
+    assert domain.findtext("title") == "T"
+    assert domain.findtext("devices/emulator") == "/usr/bin/qemu-system-x86_64"
+    with pytest.raises(LabError, match="guest a"):
+        domain_xml("hv1", GuestSpec("a", rng="<rng>"))
+
+
+def test_guest_learns_address_and_key_from_its_command_line() -> None:
+    net = GuestNet("10.57.6.0/22", "52:54:0a:39:06:00", "AAAAkey")
+    domain = ET.fromstring(domain_xml("hv1", GuestSpec("a", ssh=True, cmdline="fips=1"), net))
+    words = (domain.findtext("os/cmdline") or "").split()
+    assert {"lab.address=10.57.6.0/22", "lab.key=AAAAkey", "no_timer_check", "fips=1"} <= set(words)
+    assert (domain.findtext("os/initrd") or "").endswith("/ssh.initrd")
+    assert domain.find("devices/interface/source").get("bridge") == "br0"  # type: ignore[union-attr]
+
+
+def test_firmware_only_has_no_kernel() -> None:
+    domain = ET.fromstring(domain_xml("hv1", GuestSpec("a", firmware_only=True)))
+    assert domain.find("os/kernel") is None
+    assert not GuestSpec("a", firmware_only=True).has_agent
+
+
+def test_labs_do_not_share_addresses() -> None:
+    first, second = Network(1), Network(2)
+    assert first.host_address(0).network != second.host_address(0).network
+    assert first.host_address(509) in first.host_address(0).network
+    assert first.guest_address(0) not in [first.host_address(number) for number in range(510)]
+    assert mac("02:00", first.host_address(0)) == "02:00:0a:39:04:02"
+    for too_many in (lambda: first.host_address(510), lambda: first.guest_address(510)):
+        with pytest.raises(LabError, match="addresses"):
+            too_many()
+
+
+def test_inventory_names_groups_and_connections(tmp_path: Path) -> None:
+    spec = LabSpec.parse(
+        {"hosts": {"hv1": {"guests": {"web1": {"ssh": True, "groups": ["web"]}}}, "box": {"libvirt": False}}}
+    )
+    lab = Lab(spec, tmp_path)
+    lab._populate(Network(3))
+    write_inventory(lab.inventory, lab.hosts.values(), lab.guests, lab.key)
+    groups = yaml.safe_load(lab.inventory.read_text())["all"]["children"]
+    assert groups["hypervisors"]["hosts"]["hv1"]["ansible_host"] == "10.57.12.2"
+    assert groups["machines"]["hosts"]["box"]["ansible_host"] == "10.57.12.3"
+    assert groups["guests"]["hosts"]["web1"]["ansible_host"] == "10.57.14.0"
+    assert groups["web"]["hosts"] == {"web1": {}}
+
+
+def test_a_process_is_known_by_more_than_its_pid(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleep:
+        record = tmp_path / "stat"
+        record.write_text(Path(f"/proc/{sleep.pid}/stat").read_text())
+        process = Process.read(record)
+        assert process is not None
+        assert process.alive()
+        Process(process.pid, process.started - 1).kill()  # an earlier process that had the same pid
+        assert process.alive()
+        process.kill()
+        assert not process.alive()
+        process.kill()  # twice does no harm
+    assert Process.read(tmp_path / "missing") is None
+
+
+def test_down_leaves_other_directories_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    with pytest.raises(LabError, match="left alone"):
+        Lab(LabSpec(), tmp_path).down()
+    assert (tmp_path / "precious").exists()
