@@ -5,17 +5,13 @@
 
 from __future__ import annotations
 
-import unicodedata
-
-# Other (control, format, surrogate, private use, unassigned) and the line and paragraph separators: what may move the
-# cursor, reverse the reading direction or hide. Space separators stay as they are.
-_HARMFUL = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-
 
 def printable(text: str, limit: int = 200) -> str:
-    r"""Return ``text`` on one line of at most ``limit`` characters, with everything that is not visible escaped.
+    r"""Return ``text`` on one line of at most ``limit`` characters, with everything that cannot be seen escaped.
 
-    Escapes are ``\xNN``, ``\uNNNN`` and ``\UNNNNNNNN``; an escape is never cut in two. A longer text ends in ``...``.
+    That is what may move the cursor, reverse the reading direction or hide: control and format characters, lone
+    surrogates, characters without a meaning, and every space but the plain one. Escapes are ``\xNN``, ``\uNNNN`` and
+    ``\UNNNNNNNN``, and are never cut in two. A longer text ends in ``...``.
     """
     room = max(limit, 3)
     shown = [_escape(character) for character in text[: room + 1]]
@@ -28,7 +24,7 @@ def printable(text: str, limit: int = 200) -> str:
 
 
 def _escape(character: str) -> str:
-    if unicodedata.category(character) not in _HARMFUL:
+    if character.isprintable():
         return character
     code = ord(character)
     if code < 0x100:

@@ -38,7 +38,8 @@ extends_documentation_fragment:
   - fleet.rng.attributes.info_module
 attributes:
   action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    description: >-
+      Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
     support: full
   async:
     description: Supports being used with the C(async) keyword.
@@ -142,8 +143,8 @@ rng:
       sample: 256
     entropy_meaning:
       description:
-        - V(constant) where RV(rng.entropy_avail) counts to 256 once and stays there, so that it says nothing about the
-          health of a machine. Linux 5.19 and later do, and stable and vendor kernels that got this change, which
+        - V(constant) where RV(rng.entropy_avail) counts to 256 once and stays there, so that it says nothing about
+          the health of a machine. Linux 5.19 and later do, and stable and vendor kernels that got this change, which
           RV(rng.poolsize) gives away.
         - V(estimate) where it goes up and down.
       type: str
@@ -161,7 +162,7 @@ rng:
     cpu:
       description:
         - The CPU's instructions for random numbers, some of V(rdrand), V(rdseed), V(rndr) and V(darn).
-        - Other architectures do not show theirs, such as s390x.
+        - V(null) on architectures that do not show theirs, such as s390x.
       type: list
       elements: str
       sample: [rdrand, rdseed]
@@ -179,8 +180,8 @@ rng:
           sample: x86_64
     arguments:
       description:
-        - "The kernel arguments that bear on random numbers: C(random.*), C(rng_core.*), C(virtio_rng.*), C(nordrand) and
-          C(fips)."
+        - The kernel arguments that bear on random numbers, which are C(random.*), C(rng_core.*), C(virtio_rng.*),
+          C(nordrand) and C(fips).
         - An argument without a value has an empty one.
       type: dict
       sample: {random.trust_cpu: "on"}

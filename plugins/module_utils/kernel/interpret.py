@@ -87,7 +87,7 @@ def _fields(text: str) -> Dict[str, str]:
     fields: Dict[str, str] = {}
     for line in text.split("\n"):
         name, colon, value = line.partition(":")
-        if colon:
+        if colon and name.strip():
             fields.setdefault(name.strip(), value.strip())
     return fields
 
@@ -201,10 +201,10 @@ def _crng_ready(
 
 
 def _cpu(snapshot: Snapshot) -> Optional[List[str]]:
-    """The instructions that give random numbers, as far as the first processor tells of them."""
-    if not snapshot.get("/proc/cpuinfo"):
-        return None
+    """The first processor's instructions for random numbers; None where /proc/cpuinfo does not tell, as on s390x."""
     cpu = _cpuinfo(snapshot)
+    if not any(name in cpu for name in ("flags", "Features", "cpu")):  # x86, ARM, POWER
+        return None
     flags = cpu.get("flags", "").split()
     found: List[str] = [name for name in ("rdrand", "rdseed") if name in flags]
     if "rng" in cpu.get("Features", "").split():
@@ -307,6 +307,9 @@ def _virtual(snapshot: Snapshot) -> Tuple[Optional[bool], str]:
             return True, path
     if any(name.startswith("VM00") for name in _fields(snapshot.get("/proc/sysinfo", ""))):
         return True, "/proc/sysinfo names a hypervisor"
+    vendor, product = (snapshot.get(f"/sys/class/dmi/id/{name}", "") for name in ("sys_vendor", "product_name"))
+    if "Amazon EC2" in vendor and not product.strip().endswith(".metal"):
+        return True, "/sys/class/dmi/id/sys_vendor is Amazon EC2"
     for path in ("/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name"):
         if _VIRTUAL_DMI.search(snapshot.get(path, "")):
             return True, f"{path} is {_word(snapshot, path)}"

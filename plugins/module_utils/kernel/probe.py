@@ -145,7 +145,8 @@ def _read(base: Path, path: Path, snapshot: Snapshot) -> None:
         return
     if lines[-1] == "":
         lines.pop()
-    snapshot[name] = "".join(line[:LINE_LIMIT] + "\n" for line in lines[:LINES_PER_FILE])
+    if lines:
+        snapshot[name] = "".join(line[:LINE_LIMIT] + "\n" for line in lines[:LINES_PER_FILE])
 
 
 def _find_processes(base: Path, snapshot: Snapshot) -> None:
@@ -258,7 +259,7 @@ main() {
   echo "= hwrng $h"
 }
 
-echo '@BEGIN@'
+echo; echo '@BEGIN@'
 main "$1" & m=$!
 limit "$2" TERM $m
 wait $m
