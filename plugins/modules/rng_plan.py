@@ -70,13 +70,11 @@ options:
     default: all
 extends_documentation_fragment:
   - fleet.rng.attributes
+  - fleet.rng.attributes.info_module
 attributes:
-  check_mode:
+  action:
+    description: Has an action plugin of the same name, and runs on the controller only.
     support: full
-  diff_mode:
-    support: none
-    details:
-      - It changes nothing. The module that applies the plan shows the difference.
 notes:
   - Names of guests are never templated. In messages they are shortened, and what would not be visible is escaped.
   - One bad variable refuses the guests that depend on it, and nothing else. The task itself fails only when its options

@@ -227,7 +227,7 @@ def _share(
             )
     left_out = sum(1 for candidate in candidates if candidate.refused)
     if left_out:
-        warnings.append(f"{shown}: its budget does not count guests that were refused ({left_out}), which keep what they have")
+        warnings.append(f"{shown}: its budget does not count the guests that were refused ({left_out})")
     return {"bytes_per_second": budget, "promised": math.ceil(promised), "guests": len(claims)}
 
 

@@ -53,7 +53,7 @@ def recap(
     if reasons:
         lines += ["", *_reasons(reasons, width)]
     for warning in plan.get("warnings", ()):
-        lines += ["", *_wrapped("Warning: ", str(warning), width)]
+        lines += ["", *_wrapped("Warning: ", printable(str(warning), 600), width)]
     return lines
 
 
@@ -85,7 +85,7 @@ def _row(host: str, planned: Mapping[str, Any] | None, result: Any) -> _Row:
     if broken and not outcomes:
         row.say("", broken, result.get("msg"))
     elif left:
-        row.say("", "not applied", f"{left} guests differ from the plan")
+        row.say("", "not applied", f"guests that differ from the plan: {left}")
     return row
 
 

@@ -100,9 +100,7 @@ def test_floors_that_do_not_fit_are_an_error(budget: int, fleet: dict[str, Claim
         pytest.param(1000, {"a": Claim(1000, 1, 0, 100), "b": Claim(1000)}, {"a": 100, "b": 900}, id="a ceiling"),
         pytest.param(1000, {"a": Claim(1000, 1, 800), "b": Claim(1000)}, {"a": 800, "b": 200}, id="a floor"),
         pytest.param(1000, {"a": Claim(1000, 1, 0, 10), "b": Claim(1000, 1, 0, 20)}, {"a": 10, "b": 20}, id="plenty"),
-        pytest.param(
-            1000, {"a": Claim(1000, 1, 600), "b": Claim(1000, 1, 400)}, {"a": 600, "b": 400}, id="floors"
-        ),
+        pytest.param(1000, {"a": Claim(1000, 1, 600), "b": Claim(1000, 1, 400)}, {"a": 600, "b": 400}, id="floors"),
         pytest.param(
             10, {"a": Claim(1000), "b": Claim(1000), "c": Claim(1000)}, {"a": 3, "b": 3, "c": 3}, id="rounded"
         ),
