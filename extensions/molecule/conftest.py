@@ -1,0 +1,80 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the verifiers of all scenarios look at guests: over SSH on their hypervisor, from there by libvirt and the agent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+HW_RANDOM = "/sys/devices/virtual/misc/hw_random"
+
+
+class Guest:
+    """One guest of a hypervisor."""
+
+    def __init__(self, hypervisor: Host, name: str) -> None:
+        self._hypervisor = hypervisor
+        self.name = name
+
+    def _virsh(self, *arguments: str) -> str:
+        command = ["virsh", "--quiet", "--connect", "qemu:///system", *arguments]
+        output: str = self._hypervisor.check_output(" ".join(["%s"] * len(command)), *command)
+        return output
+
+    def rngs(self, *, inactive: bool = False) -> list[dict[str, str]]:
+        """Its RNGs by the domain XML: of the running guest, or those it will have after a restart."""
+        xml = self._virsh("dumpxml", *(["--inactive"] if inactive else []), "--domain", self.name)
+        return [_summary(rng) for rng in ET.fromstring(xml).iterfind("devices/rng")]
+
+    def _agent(self, command: str, **arguments: Any) -> Any:
+        text = json.dumps({"execute": command, "arguments": arguments})
+        return json.loads(self._virsh("qemu-agent-command", "--timeout", "20", "--domain", self.name, "--cmd", text))[
+            "return"
+        ]
+
+    def run(self, script: str, timeout: float = 30) -> str:
+        """What a shell script inside the guest wrote; it has to succeed."""
+        pid = self._agent("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})["pid"]
+        end = time.monotonic() + timeout
+        while not (status := self._agent("guest-exec-status", pid=pid))["exited"]:
+            assert time.monotonic() < end, f"{script!r} does not end in guest {self.name}"
+            time.sleep(0.2)
+        assert status["exitcode"] == 0, base64.b64decode(status.get("err-data", ""))
+        return base64.b64decode(status.get("out-data", "")).decode()
+
+    def rng_current(self) -> str:
+        """The RNG that the guest's own kernel uses, or ``none``."""
+        return self.run(f"cat {HW_RANDOM}/rng_current").strip()
+
+    def draw(self, count: int) -> int:
+        """How many bytes the guest got when it asked its RNG for ``count``."""
+        return int(self.run(f"head -c {count} /dev/hwrng | wc -c"))
+
+
+def _summary(rng: ET.Element) -> dict[str, str]:
+    """What matters of an <rng>, flat."""
+    backend = rng.find("backend")
+    rate = rng.find("rate")
+    assert backend is not None
+    return {
+        "model": rng.get("model", ""),
+        "backend": backend.get("model", ""),
+        "path": backend.text or "",
+        "bytes": "" if rate is None else rate.get("bytes", ""),
+        "period": "" if rate is None else rate.get("period", ""),
+    }
+
+
+@pytest.fixture
+def guest(host: Host) -> Callable[[str], Guest]:
+    """A guest, by its name, of the hypervisor that the test runs on."""
+    return lambda name: Guest(host, name)
