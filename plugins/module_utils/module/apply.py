@@ -81,12 +81,17 @@ def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> L
     observed = session.observe_all(models)
     by_name = {guest.uuid: guest for guest in observed}
     by_name.update({guest.name: guest for guest in observed})
+    found: Dict[str, Journey] = {}
     for journey in journeys:
         if journey.error:
             continue
         journey.before = by_name.get(journey.name)
         if journey.before is None:
             journey.error = "no guest of this name or UUID is here"
+            continue
+        twin = found.setdefault(journey.before.uuid, journey)
+        if twin is not journey:
+            twin.error = journey.error = "is given twice in devices, by name and by UUID"
             continue
         _check(journey, session, backend)
     return journeys
@@ -144,7 +149,7 @@ def _walk(journey: Journey, session: Any, backend: Any) -> Any:
             if session is None:
                 session = backend.session()
             if attempt:
-                journey.after = session.observe(journey.before)
+                journey.look(session)
             journey.run(session)
             journey.error = ""
             return session

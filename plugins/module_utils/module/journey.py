@@ -10,8 +10,8 @@ or stops, another administrator, a second run, a daemon that dies. The outcome i
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any, Dict, Optional
+from dataclasses import dataclass, field
+from typing import Any, Dict, Optional, Set
 
 from .. import converge
 from ..converge import Capabilities, Decision, decide
@@ -42,6 +42,7 @@ class Journey:
     before: Optional[ObservedGuest] = None
     after: Optional[ObservedGuest] = None
     error: str = ""
+    asked: Set[str] = field(default_factory=set)  # aliases of the devices that the running guest was told to release
     refusal: str = ""  # what the hypervisor said when it would not take a device from the running guest
 
     def decide(self, guest: Optional[ObservedGuest]) -> Optional[Decision]:
@@ -56,28 +57,31 @@ class Journey:
         decision = self.decide(self.before)
         return not self.error and decision is not None and decision.acts
 
+    def look(self, session: Any) -> None:
+        """See what the guest is now."""
+        self.after = session.observe(self.after or self.before, self.wanted.model if self.wanted else "virtio")
+
     def run(self, session: Any) -> None:
         """Change the guest over an open session of its backend.
 
         :raises GuestError: what could not be done; whatever was done stands in ``after``.
         """
-        model = self.wanted.model if self.wanted else "virtio"
         guest = self.after or self.before
         for dummy in range(_ROUNDS):
             decision = self.decide(guest)
-            if guest is None or decision is None or not decision.acts or _only_waits(decision, self.after):
+            if guest is None or decision is None or not decision.acts or self._only_waits(decision):
                 return
             failure = None
             try:
                 self._apply(session, guest, decision)
             except GuestError as error:
                 failure = error
-            self.after = session.observe(guest, model)
-            if failure is not None and _state(self.after) == _state(guest):
+            self.look(session)
+            if failure is not None and self.after is not None and _state(self.after) == _state(guest):
                 raise failure
             guest = self.after
         decision = self.decide(guest)
-        if decision is not None and decision.acts and not _only_waits(decision, self.after):
+        if decision is not None and decision.acts and not self._only_waits(decision):
             raise GuestError("it kept changing while it was being changed; run again")
 
     def _apply(self, session: Any, guest: ObservedGuest, decision: Decision) -> None:
@@ -92,6 +96,7 @@ class Journey:
         for found in decision.config.remove:
             session.remove(guest, CONFIG, found)
         for found in decision.live.remove:
+            self.asked.add(found.alias)
             try:
                 session.remove(guest, LIVE, found)
             except TimedOutError:
@@ -100,6 +105,11 @@ class Journey:
                 self.refusal = str(error)
         if decision.live.remove:
             session.wait_removed(guest, tuple(found.alias for found in decision.live.remove), self.options.wait)
+
+    def _only_waits(self, decision: Decision) -> bool:
+        """Nothing left but removals that the running guest was asked for already and has not acknowledged."""
+        left = decision.live
+        return not decision.config.acts and left.add is None and all(gone.alias in self.asked for gone in left.remove)
 
     def result(self, check_mode: bool) -> Dict[str, Any]:
         """The entry of this guest in the module's ``guests``."""
@@ -156,11 +166,6 @@ class Journey:
         return None if old == new else {"before": old, "after": new}
 
 
-def _only_waits(decision: Decision, after: Optional[ObservedGuest]) -> bool:
-    """Nothing left but removals that the running guest was already asked for and has not acknowledged."""
-    return after is not None and not decision.config.acts and decision.live.add is None
-
-
 def _state(guest: ObservedGuest) -> object:
     return guest.config, guest.live
 
@@ -179,11 +184,11 @@ def _status(
         return converge.NEEDS_RESTART
     if left.remove and left.add is None:
         return converge.PENDING_REMOVAL
-    if before == after or before is None:
-        return converge.UNCHANGED if before == after else converge.ADDED
-    if wanted is None:
-        return converge.REMOVED
-    return converge.REPLACED if Counter(before) - Counter(after) else converge.ADDED
+    # A guest that was started meanwhile had nothing before.
+    if Counter(before or ()) - Counter(after):
+        return converge.REMOVED if wanted is None else converge.REPLACED
+    gained = Counter(after) - Counter(before or ())
+    return converge.ADDED if gained and wanted is not None else converge.UNCHANGED
 
 
 def _predicted(
