@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.kernel import probe
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret
@@ -29,8 +30,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
         result["changed"] = False
-        _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
-        mistakes = _mistakes(options["root"], options["timeout"])
+        options, mistakes = _options(self._task.args)
         if mistakes:
             return {**result, "failed": True, "msg": "; ".join(mistakes)}
         if getattr(self._connection._shell, "_IS_WINDOWS", False):
@@ -44,6 +44,17 @@ class ActionModule(ActionBase):
             said = printable(answer["stderr"].strip())
             result.update(failed=True, msg=f"{error}; its error output: {said}" if said else str(error))
         return result
+
+
+def _options(arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The options with their defaults, and what is wrong with them."""
+    validation = ArgumentSpecValidator(ARGUMENT_SPEC).validate(arguments)
+    options: dict[str, Any] = validation.validated_parameters
+    if validation.unsupported_parameters:
+        return options, [f"Unsupported parameters for (fleet.rng.rng_info) module: {validation.errors.msg}"]
+    if validation.error_messages:
+        return options, list(validation.error_messages)
+    return options, _mistakes(options["root"], options["timeout"])
 
 
 def _mistakes(root: str, timeout: int) -> list[str]:

@@ -157,9 +157,9 @@ def _find_processes(base: Path, snapshot: Snapshot) -> None:
         return
     for directory in numbers:
         try:
-            descriptor = os.open(directory + "/comm", os.O_RDONLY)
+            descriptor = os.open(directory + "/comm", os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
-            continue  # it ended in the meantime
+            continue  # it ended meanwhile
         try:
             comm = os.read(descriptor, 64)
         except OSError:
