@@ -90,19 +90,27 @@ class Journey:
         The running guest is served before its config: a device that QEMU will not open now must not keep the guest
         from its next start.
         """
-        for layer, plan in ((LIVE, decision.live), (CONFIG, decision.config)):
-            if plan.add is not None:
-                session.add(guest, layer, plan.add, plan.alias)
+        live, config = decision.live, decision.config
+        if live.add is not None:
+            session.add(guest, LIVE, live.add, live.alias)
+        if config.add is not None:
+            try:
+                session.add(guest, CONFIG, config.add, config.alias)
+            except GuestError:
+                if live.add is not None:  # back to the old state, rather than a guest that loses it at its next start
+                    session.remove(guest, LIVE, FoundDevice(live.add, live.alias))
+                    session.wait_removed(guest, (live.alias,), self.options.wait)
+                raise
         for found in decision.config.remove:
             session.remove(guest, CONFIG, found)
         for found in decision.live.remove:
-            self.asked.add(found.alias)
             try:
                 session.remove(guest, LIVE, found)
             except TimedOutError:
                 raise
             except GuestError as error:  # gone already, or asked for already: the next look tells
                 self.refusal = str(error)
+            self.asked.add(found.alias)
         if decision.live.remove:
             session.wait_removed(guest, tuple(found.alias for found in decision.live.remove), self.options.wait)
 
