@@ -20,6 +20,7 @@ description:
     name, these over the hypervisor's variables, and these over the defaults of the collection. Variables that the play,
     a role or this task sets count as variables of each hypervisor.
   - C(virtio_rng_host_budget) of a hypervisor limits the bytes per second that its guests may draw together.
+    C(virtio_rng_remove) takes the RNG away from all its guests that are not unmanaged, whatever else they ask for.
   - A guest is the inventory host whose UUID variable holds its UUID, else the one of its name, else the one whose name
     is the same up to its first dot. Guests that are not in the inventory get what their hypervisor's variables say.
   - The page C(docs/policy.md) of the collection explains all variables, their units and limits, with examples.
@@ -223,6 +224,11 @@ plan:
         error:
           description: Why the hypervisor could not be planned, or null.
           type: str
+        failure:
+          description:
+            - What a task that fails for this hypervisor can say, its RV(plan.hosts[].error) or who is refused.
+            - Null when nothing is wrong.
+          type: str
     unknown_guests:
       description:
         - Inventory hosts of the group of guests that no hypervisor has, each with C(inventory) and C(reason). Only
@@ -267,6 +273,7 @@ plan:
         unmanaged: 0
         budget:
         error:
+        failure:
     unknown_guests: []
     warnings: []
 """

@@ -165,15 +165,17 @@ def _plan_host(
         live = host_switch(name, "live", variables.get("live"), True)
     if exclusive is None:
         exclusive = host_switch(name, "exclusive", variables.get("exclusive"), True)
+    remove = host_switch(name, "remove", variables.get("remove"), False)
     capabilities = settings.capabilities(_hypervisor_facts(hypervisor.observation))
     layer = Layer.of_hypervisor(name, variables)
     for candidate in candidates:
         if not candidate.refused and not candidate.copy:
-            _settle_policy(candidate, layer, overrides, own, capabilities.max_bytes)
+            _settle_policy(candidate, layer, overrides, own, capabilities.max_bytes, remove)
     shares = None if budget is None else _share(name, budget, candidates, capabilities, warnings)
     plan = _host_plan(total=len(candidates), budget=shares)
     for candidate in candidates:
         _add(plan, candidate, capabilities, live, exclusive, settings.only_changes)
+    plan["failure"] = _failure(plan["refused"], len(candidates))
     return plan
 
 
@@ -186,11 +188,16 @@ def _hypervisor_facts(observation: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _settle_policy(
-    candidate: _Candidate, layer: Layer, overrides: Sequence[Override], own: Mapping[str, Layer], max_bytes: int
+    candidate: _Candidate,
+    layer: Layer,
+    overrides: Sequence[Override],
+    own: Mapping[str, Layer],
+    max_bytes: int,
+    remove: bool,
 ) -> None:
     try:
         guest = None if candidate.inventory is None else own[candidate.inventory]
-        candidate.policy = resolve(candidate.guest.name, layer, overrides, guest, max_bytes)
+        candidate.policy = resolve(candidate.guest.name, layer, overrides, guest, max_bytes, remove)
     except RngError as error:
         candidate.refused = str(error)
 
@@ -291,7 +298,17 @@ def _host_plan(*, error: str | None = None, total: int = 0, budget: dict[str, An
         "unmanaged": 0,
         "budget": budget,
         "error": error,
+        "failure": error,
     }
+
+
+def _failure(refused: Sequence[Mapping[str, str]], total: int) -> str | None:
+    """What a task that fails for the host can say: how many guests of how many, and the first of them."""
+    if not refused:
+        return None
+    first = "; ".join(f"{printable(item['guest'], 80)}: {item['reason']}" for item in refused[:3])
+    more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
+    return f"{len(refused)} of {total} guests refused: {first}{more}"
 
 
 def _unknown_guests(matches: Matches, inventory: Sequence[InventoryGuest]) -> list[dict[str, str]]:

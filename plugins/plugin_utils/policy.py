@@ -43,7 +43,7 @@ DEFAULTS: Mapping[str, Any] = {
     "min_bytes": 0,
 }
 DEVICE_FIELDS = ("source", "max_bytes", "period", "model", "driver")
-HOST_FIELDS = ("host_budget", "overrides", "live", "exclusive")  # of a hypervisor as a whole
+HOST_FIELDS = ("host_budget", "overrides", "live", "exclusive", "remove")  # of a hypervisor as a whole
 MAX_WEIGHT = 1_000_000
 
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -131,10 +131,13 @@ def resolve(
     overrides: Iterable[Override] = (),
     own: Layer | None = None,
     max_bytes_limit: int = MAX_BYTES,
+    remove: bool = False,
 ) -> Policy:
     """The policy of the guest that its hypervisor calls ``guest``.
 
     Every override that matches applies, in the order of the list: of two that set the same field the later one wins.
+
+    :param remove: whether the hypervisor's guests lose their RNG whatever they ask for, unless they are unmanaged.
     """
     matching = [override for override in overrides if override.applies_to(guest)]
     for override in matching:
@@ -145,6 +148,8 @@ def resolve(
         layers.append(own)
     chosen = _Chosen(layers)
     state = chosen.one_of("state", STATES)
+    if state == PRESENT and remove:
+        return Policy(ABSENT, origin={"state": hypervisor.words("remove")})
     if state != PRESENT:
         return Policy(state, origin=chosen.origins("state"))
     device = chosen.device(max_bytes_limit)

@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.converge import NEEDS_RESTART, PENDING_REMOVAL
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import GAP, heads, left, width_of, wrapped
 
 COLUMNS = ("guests", "changed", "in sync", "needs restart", "refused")
 OPTIONAL_COLUMNS = ("failed", "unmanaged")  # only where there is something to count
 LINES = 200  # of reasons; the plan and the results have all of them
-GAP = "  "
 
 
 @dataclass
@@ -53,7 +51,7 @@ def recap(
     if reasons:
         lines += ["", *_reasons(reasons, width)]
     for warning in plan.get("warnings", ()):
-        lines += ["", *_wrapped("Warning: ", printable(str(warning), 600), width)]
+        lines += ["", *wrapped("Warning: ", printable(str(warning), 600), width)]
     return lines
 
 
@@ -106,11 +104,11 @@ def _table(rows: list[_Row]) -> list[str]:
     body = [(printable(row.host, 32), row.counts) for row in rows]
     if len(rows) > 1:
         body.append(("all", {name: sum(counts[name] for counts in known) for name in columns}))
-    first = max(_width(cell) for cell in ("hypervisor", *(name for name, dummy in body)))
-    lines = [GAP.join([_left("hypervisor", first), *columns])]
+    first = max(width_of(cell) for cell in ("hypervisor", *(name for name, dummy in body)))
+    lines = [GAP.join([left("hypervisor", first), *columns])]
     for name, counts in body:
         cells = [f"{'-' if counts is None else counts[column]:>{len(column)}}" for column in columns]
-        lines.append(GAP.join([_left(name, first), *cells]))
+        lines.append(GAP.join([left(name, first), *cells]))
     return lines
 
 
@@ -118,33 +116,9 @@ def _reasons(reasons: list[tuple[str, str, str, str]], width: int) -> list[str]:
     shown = [
         (printable(host, 32), printable(guest, 40), what, printable(why, 600)) for host, guest, what, why in reasons
     ][:LINES]
-    widths = [max(_width(row[column]) for row in shown) for column in range(3)]
     lines = []
-    for *cells, why in shown:
-        head = "".join(_left(cell, size) + GAP for cell, size in zip(cells, widths, strict=True) if size)
-        lines += _wrapped(head, why, width)
+    for head, row in zip(heads([row[:3] for row in shown]), shown, strict=True):
+        lines += wrapped(head, row[3], width)
     if len(reasons) > len(shown):
         lines.append(f"... and {len(reasons) - len(shown)} more")
     return lines
-
-
-def _wrapped(head: str, text: str, width: int) -> list[str]:
-    """``text`` behind ``head``, its further lines below its first one, or less far right when that is very far."""
-    indent = _width(head) if _width(head) <= width // 2 else 4
-    filler = "." * _width(head)  # textwrap would drop the spaces at the end of head
-    first, *more = textwrap.wrap(
-        text, width, initial_indent=filler, subsequent_indent=" " * indent, break_on_hyphens=False
-    )
-    return [head + first[len(filler) :], *more]
-
-
-def _left(text: str, size: int) -> str:
-    return text + " " * (size - _width(text))
-
-
-def _width(text: str) -> int:
-    """Columns on a terminal: East Asian wide characters and emoji take two, combining marks none."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )

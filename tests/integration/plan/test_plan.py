@@ -117,6 +117,7 @@ def test_the_recap(answer: dict[str, Any]) -> None:
     assert lines[0].split("  ")[0] == "hypervisor"
     assert [line.split()[0] for line in lines[1:6]] == ["hv1", "hv2", "hv3", "hv9", "all"]
     assert max(map(len, lines)) <= 100
+    assert [line.split() for line in lines if "as if" in line] == [["hv1", "failed", "as", "if", "it", "had", "failed"]]
 
 
 def test_variables_of_the_play_are_the_hypervisors_own(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_hostile_names_come_back_as_they_are_and_escaped_in_messages(name: str) 
 
 
 def test_each_variable_of_a_host_that_fails_is_a_host_error() -> None:
-    for variable in ("host_budget", "overrides", "live", "exclusive"):
+    for variable in ("host_budget", "overrides", "live", "exclusive", "remove"):
         host = {"guests": ["web1"], "variables": {variable: Untemplated("'x' is undefined")}}
         found = plan({"hypervisors": {"hv1": host}})["hosts"]["hv1"]
         assert found["error"] == f"hypervisor hv1: virtio_rng_{variable}: its template failed: 'x' is undefined"
