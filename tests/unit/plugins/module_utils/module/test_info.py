@@ -1,0 +1,49 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The observing runner: one read-only session, the host beside the guests, and errors that fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
+from ansible_collections.fleet.rng.plugins.module_utils.module import info
+from ansible_collections.fleet.rng.plugins.module_utils.observation import ObservedGuest
+
+
+class OneGuest:
+    """A backend that is its own session."""
+
+    def __init__(self, error: str = "") -> None:
+        self.error = error
+
+    def session(self, readonly: bool = False) -> OneGuest:
+        assert readonly
+        if self.error:
+            raise HypervisorError(self.error)
+        return self
+
+    def hypervisor(self, session: object) -> dict[str, Any]:
+        assert session is self
+        return {"kind": "test"}
+
+    def observe_all(self) -> list[ObservedGuest]:
+        return [ObservedGuest("web1")]
+
+
+def run(backend: OneGuest, run_module: Any) -> Any:
+    return run_module(lambda: info.run(AnsibleModule({}, supports_check_mode=True), backend))
+
+
+def test_host_and_guests(run_module: Any) -> None:
+    result = run(OneGuest(), run_module)
+    assert (result["failed"], result["changed"]) == (False, False)
+    assert result["host"]["hypervisor"] == {"kind": "test"}
+    assert {"available", "current", "findings"} <= set(result["host"]), "the host's own audit is beside the guests"
+    assert result["guests"] == [ObservedGuest("web1").to_wire()]
+
+
+def test_a_hypervisor_that_cannot_be_reached(run_module: Any) -> None:
+    assert run(OneGuest("nobody answers"), run_module) == {"failed": True, "msg": "nobody answers"}
