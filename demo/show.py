@@ -87,7 +87,9 @@ class Demo:
         print(f"$ {' '.join(command)}")
         recap = self.lab.state / "recap.json"
         recap.unlink(missing_ok=True)
+        begin = time.monotonic()
         done = subprocess.run(command, env=self._environment(), cwd=ROOT, check=False)
+        print(f"ansible-playbook took {time.monotonic() - begin:.0f} s and ended with exit code {done.returncode}.")
         if not recap.exists():
             raise LabError(f"ansible-playbook ended with {done.returncode}, before any host was done")
         counts: dict[str, dict[str, int]] = json.loads(recap.read_text())

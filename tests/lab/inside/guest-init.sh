@@ -15,9 +15,7 @@ export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
 mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
 
 argument() {
-    for word in $(cat /proc/cmdline); do
-        case $word in "$1"=*) echo "${word#*=}" ;; esac
-    done
+    tr ' ' '\n' < /proc/cmdline | sed -n "s/^$1=//p"
 }
 
 # Twice, so that the order in which modules need each other does not matter.
@@ -28,7 +26,7 @@ ip link set lo up
 
 address=$(argument lab.address)
 if [ -n "$address" ] && [ -x /usr/sbin/dropbear ]; then
-    mkdir -p -m 700 /root/.ssh /etc/dropbear
+    mkdir -p /root/.ssh /etc/dropbear
     echo "ssh-ed25519 $(argument lab.key)" > /root/.ssh/authorized_keys
     ip addr add "$address" dev eth0 && ip link set eth0 up
     dropbear -R -E -s 2> /dev/console
