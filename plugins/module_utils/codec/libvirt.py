@@ -209,9 +209,14 @@ def _can_hotplug(bus: ET.Element) -> bool:
 
 
 def parse_rng_capabilities(xml: str) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
-    """(models, backends) of a domain capabilities document."""
+    """(models, backends) of a domain capabilities document.
+
+    :raises GuestError: when this libvirt is too old to tell; QEMU may have them all the same.
+    """
     rng = ET.fromstring(xml).find("devices/rng")
-    if rng is None or rng.get("supported") != "yes":
+    if rng is None:
+        raise GuestError("this libvirt does not list RNGs in its domain capabilities")
+    if rng.get("supported") != "yes":
         return (), ()
     values = {enum.get("name"): tuple(value.text or "" for value in enum.iterfind("value")) for enum in rng}
     return values.get("model", ()), values.get("backendModel", ())
