@@ -119,10 +119,11 @@ def _as_user(path: str, qemu_user: QemuUser) -> None:
     if uid == os.geteuid() or os.geteuid() != 0:
         code = _read_some(path)
     else:
+        groups = _groups(uid, gid)  # not in the child, which has but one of the threads that may hold a lock
         child = os.fork()
         if child == 0:
             try:
-                os.setgroups(_groups(uid, gid))
+                os.setgroups(groups)
                 os.setgid(gid)
                 os.setuid(uid)
                 code = _read_some(path)
@@ -188,4 +189,6 @@ def _resolve(source: Source, kind: int) -> Tuple[int, Any]:
         first = socket.getaddrinfo(source.host, source.port, type=kind)[0]
     except OSError as error:
         raise UnsafeSourceError(f"source {source}: {error.strerror or error}") from error
+    except UnicodeError as error:  # a label of the name is empty or too long
+        raise UnsafeSourceError(f"source {source}: is no valid host name") from error
     return first[0], first[4]
