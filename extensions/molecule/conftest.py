@@ -59,6 +59,12 @@ class Guest:
         """How many bytes the guest got when it asked its RNG for ``count``."""
         return int(self.run(f"head -c {count} /dev/hwrng | wc -c"))
 
+    def seconds_to_draw(self, count: int) -> float:
+        """How long the guest needed for so many bytes, by its own clock."""
+        uptime = "cut -d ' ' -f 1 /proc/uptime"
+        before, after = self.run(f"{uptime}; head -c {count} /dev/hwrng > /dev/null; {uptime}", 60).split()
+        return float(after) - float(before)
+
 
 def _summary(rng: ET.Element) -> dict[str, str]:
     """What matters of an <rng>, flat."""
