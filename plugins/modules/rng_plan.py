@@ -85,7 +85,7 @@ seealso:
   - module: fleet.rng.libvirt_rng_info
   - module: fleet.rng.libvirt_rng
 author:
-  - The fleet.rng authors
+  - The fleet.rng authors (@fleet-rng)
 """
 
 EXAMPLES = r"""
