@@ -1,0 +1,206 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt as a hypervisor: observing, adding, removing and checking, over a libvirt without a daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.backend import libvirt as backend
+from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice
+from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, UnsafeSourceError
+from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.fake_libvirt import libvirtError
+
+RNG = "<rng model='virtio'><rate bytes='1024' period='1000'/><backend model='random'>/dev/urandom</backend></rng>"
+OURS = RNG.replace("</rng>", "<alias name='ua-fleet-rng'/></rng>")
+DEVICE = RngDevice.from_wire({})
+
+
+@pytest.fixture
+def session(hypervisor: Any) -> backend.Session:
+    assert hypervisor.all == {}
+    return backend.Session(backend.DEFAULT_URI)
+
+
+def test_guests_come_sorted_and_only_those_asked_for(hypervisor: Any, session: backend.Session) -> None:
+    for name in ("c", "a", "b"):
+        hypervisor.add(name, "")
+    by_uuid = next(domain.id for domain in hypervisor.all.values() if domain.name == "c")
+    assert [guest.name for guest in session.observe_all()] == ["a", "b", "c"]
+    assert [guest.name for guest in session.observe_all({by_uuid: "virtio", "a": "virtio", "z": "virtio"})] == [
+        "a",
+        "c",
+    ]
+    assert session.observe_all({}) == []
+
+
+def test_what_fits_depends_on_the_model_that_is_wanted(hypervisor: Any, session: backend.Session) -> None:
+    domain = hypervisor.add("web1", "", "")
+    for name in ("web1", domain.id):
+        (guest,) = session.observe_all({name: "virtio-transitional"})
+        assert guest.blocked_on("live").startswith("no free PCI slot")
+    assert session.observe_all({"web1": "virtio"})[0].blocked == ()
+    assert session.observe(guest).blocked == ()
+    assert session.observe(guest, "virtio-transitional").blocked == guest.blocked
+
+
+def test_notes_stay_when_a_guest_is_looked_at_again(hypervisor: Any, session: backend.Session) -> None:
+    hypervisor.add("web1", "", None, managed_save=True, snapshots=True)
+    hypervisor.add("web2", None, "")
+    persistent, transient = session.observe_all()
+    assert len(persistent.notes) == 2
+    assert transient.notes == ("transient: a change lasts until it is shut off",)
+    assert session.observe(persistent).notes == persistent.notes
+
+
+def test_an_rng_of_the_command_line_is_noted(
+    hypervisor: Any, session: backend.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = hypervisor.add("web1", "")
+    hidden = "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='virtio-rng-pci'/>"
+    document = domain.document("config").replace("</domain>", f"{hidden}</q:commandline></domain>")
+    monkeypatch.setattr(domain, "document", lambda layer: document)
+    assert session.observe_all()[0].notes == (
+        "has an RNG in qemu:commandline, which libvirt does not see and nobody can change while it runs",
+    )
+
+
+def test_a_guest_that_has_gone(hypervisor: Any, session: backend.Session) -> None:
+    domain = hypervisor.add("web1", "")
+    (guest,) = session.observe_all()
+    del hypervisor.all[domain.id]
+    with pytest.raises(GuestError, match=r"^the guest is no longer there$"):
+        session.observe(guest)
+
+
+def test_a_guest_that_cannot_be_read_is_there_with_its_error(hypervisor: Any, session: backend.Session) -> None:
+    hypervisor.add("web1", "")
+    hypervisor.add("web2", "")
+
+    def too_long(domain: Any, *dummy: str) -> None:
+        if domain.name == "web1":
+            raise libvirtError(39, "message too long")
+
+    hypervisor.hook = too_long
+    assert [guest.error for guest in session.observe_all()] == ["cannot be read: libvirt: message too long", ""]
+
+
+@pytest.mark.parametrize("layer", ["config", "live"])
+@pytest.mark.parametrize("text", [RNG, OURS, RNG.replace("virtio'><rate", "virtio'><!-- --><rate")])
+def test_precisely_the_device_that_was_found_goes(
+    text: str, layer: str, hypervisor: Any, session: backend.Session
+) -> None:
+    """Of three that look alike; by alias where libvirt keeps it, otherwise by the element with its address."""
+    domain = hypervisor.add("web1", RNG + text + RNG, RNG + text + RNG)
+    (guest,) = session.observe_all()
+    kept = [domain.layers[layer][0], domain.layers[layer][2]]
+    session.remove(guest, layer, (guest.devices(layer) or ())[1])
+    assert domain.layers[layer] == kept
+
+
+def test_a_session_that_did_not_observe_the_guest_can_change_it(hypervisor: Any, session: backend.Session) -> None:
+    domain = hypervisor.add("web1", "", "")
+    (guest,) = session.observe_all()
+    backend.Session(backend.DEFAULT_URI).add(guest, "live", DEVICE, "ua-fleet-rng")
+    assert [found.alias for found in session.observe(guest).live or ()] == ["ua-fleet-rng"]
+    assert domain.layers["config"] == []
+
+
+def test_waiting_ends_with_the_device_or_with_the_time(
+    hypervisor: Any, session: backend.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = hypervisor.add("web1", "", OURS)
+    (guest,) = session.observe_all()
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            domain.layers["live"].clear()
+
+    monkeypatch.setattr(time, "sleep", nap)
+    session.wait_removed(guest, ("ua-fleet-rng",), 60)
+    assert len(naps) == 3
+    session.wait_removed(guest, ("ua-fleet-rng",), 60)
+    assert len(naps) == 3, "gone already: not even one nap"
+    domain.insert("live", ET.fromstring(OURS))
+    session.wait_removed(guest, ("ua-fleet-rng",), -1)
+    assert len(naps) == 3
+
+
+def refusal(hypervisor: Any, device: RngDevice) -> str:
+    subject = backend.Backend(backend.DEFAULT_URI)
+    session = subject.session()
+    hypervisor.add("web1", "")
+    (guest,) = session.observe_all()
+    try:
+        subject.check(session, guest, device)
+    except UnsafeSourceError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("device", "why"),
+    [
+        ({}, ""),
+        ({"source": "builtin"}, "source builtin: this guest's QEMU knows only random, egd"),
+        ({"source": "/dev/zero"}, "source /dev/zero: is device 1:5, which is no source of randomness"),
+    ],
+)
+def test_check(device: dict[str, Any], why: str, hypervisor: Any) -> None:
+    hypervisor.backends = ["random", "egd"]
+    assert refusal(hypervisor, RngDevice.from_wire(device)) == why
+
+
+def test_a_libvirt_that_cannot_tell_what_qemu_knows_is_no_obstacle(
+    hypervisor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend.codec, "parse_rng_capabilities", lambda xml: (_ for _ in ()).throw(GuestError("old")))
+    assert refusal(hypervisor, RngDevice.from_wire({"source": "builtin"})) == ""
+
+
+@pytest.mark.parametrize("error", [None, UnsafeSourceError("source /dev/urandom: no")])
+def test_a_source_is_checked_once_for_all_guests(
+    error: Exception | None, hypervisor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def check(source: Any, user: Any) -> None:
+        asked.append((str(source), user))
+        if error:
+            raise error
+
+    hypervisor.qemu_user = "+64055:+109"
+    monkeypatch.setattr(backend, "check_source", check)
+    subject = backend.Backend(backend.DEFAULT_URI)
+    session = subject.session()
+    for number in range(3):
+        hypervisor.add(f"web{number}", "")
+    for guest in session.observe_all():
+        with pytest.raises(UnsafeSourceError) if error else contextlib.nullcontext():
+            subject.check(session, guest, DEVICE)
+    assert asked == [("/dev/urandom", (64055, 109))]
+
+
+def test_what_qemu_knows_is_asked_once_for_each_kind_of_machine(
+    hypervisor: Any, session: backend.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    real = session.connection.domain_capabilities
+
+    def ask(*identity: str) -> str:
+        asked.append(identity)
+        return real(*identity)
+
+    monkeypatch.setattr(session.connection, "domain_capabilities", ask)
+    for number in range(4):
+        hypervisor.add(f"web{number}", "", machine="pc-q35-7.2" if number % 2 else "pc-q35-7.1")
+    for guest in session.observe_all():
+        assert session.known_to_qemu(guest)[1] == ("random", "egd", "builtin")
+    assert sorted(identity[2] for identity in asked) == ["pc-q35-7.1", "pc-q35-7.2"]
