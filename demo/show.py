@@ -146,14 +146,14 @@ class Demo:
         return guest.name, guest.host.name, current, drawn, self.policy(guest), verdict
 
     def _measure(self, guest: Guest) -> tuple[str, str]:
-        """Draw three quotas after the first one, which is free: that takes three periods."""
+        """Three quotas, which take three periods; without a limit a MiB."""
         variables = self.policies[guest.name]
         limit, period = variables.get("virtio_rng_max_bytes", 1024), variables.get("virtio_rng_period", 1000)
         if limit == "unlimited":
             rate = guest.draw(UNLIMITED_DRAW).per_second
             good = rate > UNLIMITED_AT_LEAST
         else:
-            rate = guest.draw(3 * limit, warm_up=limit).per_second
+            rate = guest.draw_quotas(limit).per_second
             good = 0.75 < rate / (limit * 1000 / period) < 1.25
         return f"{rate:,.0f} B/s", "as asked" if good else "WRONG: another rate"
 

@@ -116,10 +116,7 @@ class Guest:
         return [name for name in self.read(f"{HW_RANDOM}/rng_available").split() if name != "none"]
 
     def draw(self, count: int, warm_up: int = 0, timeout: float = 60) -> Draw:
-        """Draw ``count`` bytes from /dev/hwrng and time it, after ``warm_up`` bytes that do not count.
-
-        The first quota of a limited device is free: draw it as the warm-up to see the rate that lasts.
-        """
+        """Draw ``count`` bytes from /dev/hwrng and time it, after ``warm_up`` bytes that do not count."""
         block = 4096
         while count % block or warm_up % block:
             block //= 2
@@ -128,3 +125,10 @@ class Guest:
             script = script.replace(f"{{{word}}}", str(number))
         drawn, before, after = self.run(script, timeout).split()
         return Draw(int(drawn), float(after) - float(before))
+
+    def draw_quotas(self, max_bytes: int, quotas: int = 3, timeout: float = 60) -> Draw:
+        """Draw some quotas of a device limited to ``max_bytes``: that takes as many periods, whatever came before.
+
+        The first quota is free. A little more than it is the warm-up: it ends just after a renewal.
+        """
+        return self.draw(quotas * max_bytes, max_bytes + min(64, max_bytes), timeout)

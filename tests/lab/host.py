@@ -71,9 +71,9 @@ class Host:
                 start_new_session=True,
             )
         try:
-            wait_for(f"host {self.name}: its init", (self.directory / "init.stat").exists, 10)
+            wait_for(f"host {self.name}: its init", lambda: self._there("init.stat"), 10)
             self.network.plug(self.number, self.process().pid)
-            wait_for(f"host {self.name}: its services", self._ready, 60)
+            wait_for(f"host {self.name}: its services", lambda: self._there("ready"), 60)
         except LabError as error:
             raise LabError(f"{error}\n{log.read_text(errors='replace')[-2000:]}".strip()) from error
 
@@ -96,10 +96,11 @@ class Host:
             for name, text in hwrng.files().items():
                 (self.directory / "hwrng" / name).write_text(text)
 
-    def _ready(self) -> bool:
+    def _there(self, name: str) -> bool:
+        """Whether its init has written a file, as it does at each step; an error when it has ended."""
         if self._starter and self._starter.poll() is not None:
             raise LabError(f"host {self.name}: its init ended")
-        return (self.directory / "ready").exists()
+        return (self.directory / name).exists()
 
     def process(self) -> Process:
         """Its first process."""
@@ -124,7 +125,7 @@ class Host:
 
     def command(self, *command: str) -> list[str]:
         """The command line that runs a command on the host from here."""
-        return ["nsenter", "-t", str(self.process().pid), "-m", "-n", "-u", "-p", "-i", "--", *command]
+        return ["nsenter", "-t", str(self.process().pid), "-m", "-n", "-u", "-p", "-i", "-r", "--", *command]
 
     def run(self, *command: str, stdin: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command on the host, as root; the caller judges the exit code."""

@@ -75,17 +75,13 @@ class GuestSpec:
 
 @dataclass(frozen=True)
 class HostSpec:
-    """One hypervisor. Without ``libvirt`` it is a plain machine with sshd, up in a moment.
-
-    ``root`` is the directory of another root file system (see rootfs.py); empty means this machine's own.
-    """
+    """One hypervisor. Without ``libvirt`` it is a plain machine with sshd, up in a moment."""
 
     name: str
     libvirt: bool = True
     hwrng: HwRng | None = None
     guests: tuple[GuestSpec, ...] = ()
     groups: tuple[str, ...] = ()
-    root: str = ""
 
 
 @dataclass(frozen=True)
