@@ -24,6 +24,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "uuid_variable": {"type": "str", "default": "virtio_rng_uuid"},
     "live": {"type": "bool"},
     "exclusive": {"type": "bool"},
+    "policies": {"type": "bool", "default": False},
     "explain": {"type": "str", "default": "all", "choices": ["all", "changes"]},
 }
 
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         options = self._options()
         groups: Mapping[str, list[str]] = task_vars["groups"]
-        hosts = task_vars["ansible_play_batch"] if options["hosts"] is None else options["hosts"]
+        hosts = _batch(task_vars, options["observation"]) if options["hosts"] is None else options["hosts"]
         variables = _Variables(self._task, self._templar, task_vars["hostvars"])
         unknown = [name for name in hosts if name not in task_vars["hostvars"]]
         if unknown:
@@ -59,6 +60,7 @@ class ActionModule(ActionBase):
                 live=options["live"],
                 exclusive=options["exclusive"],
                 only_changes=options["explain"] == "changes",
+                groups=_groups_within(groups, options["guests"]) if options["policies"] else None,
             ),
             complete=options["hypervisors"] in groups,
         )
@@ -76,6 +78,19 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("; ".join(validation.error_messages))
         options: dict[str, Any] = validation.validated_parameters
         return options
+
+
+def _batch(task_vars: Mapping[str, Any], observation: str) -> list[str]:
+    """The hosts of the batch, and those that fell out of the play when they were observed: the plan says so."""
+    batch: list[str] = list(task_vars["ansible_play_batch"])
+    lost = [name for name in task_vars["ansible_play_hosts_all"] if name not in set(task_vars["ansible_play_hosts"])]
+    return batch + [name for name in lost if name not in batch and observation in task_vars["hostvars"].raw_get(name)]
+
+
+def _groups_within(groups: Mapping[str, list[str]], guests: str) -> dict[str, list[str]]:
+    """The inventory groups that hold guests and nothing else."""
+    known = set(groups.get(guests, ()))
+    return {name: hosts for name, hosts in groups.items() if hosts and known.issuperset(hosts)}
 
 
 class _Variables:

@@ -28,8 +28,8 @@ options:
   hosts:
     description:
       - The hypervisors to plan.
-      - By default those of the current batch that have not failed. A host that is named here but was not observed
-        gets an RV(plan.hosts[].error), and the others are planned.
+      - By default those of the current batch, and those that fell out of the play when they were observed.
+      - A host that was not observed gets an RV(plan.hosts[].error), and the others are planned.
     type: list
     elements: str
   observation:
@@ -63,6 +63,11 @@ options:
       - Whether RNGs that differ from the wanted one are to go, whoever attached them.
       - By default as the variable C(virtio_rng_exclusive) of each hypervisor says, and V(true) without it.
     type: bool
+  policies:
+    description:
+      - Whether to return RV(plan.hosts[].policies), for the configuration files of guests that are created later.
+    type: bool
+    default: false
   explain:
     description:
       - V(changes) leaves guests out of RV(plan.hosts[].guests) that are in sync or unmanaged; the counts include them.
@@ -221,6 +226,14 @@ plan:
             - With a budget, C(bytes_per_second), the bytes per second that are C(promised) to guests, and the number of
               C(guests) that share it. Null without one.
           type: dict
+        policies:
+          description:
+            - The device that a future guest of this hypervisor would get, by C(name), as C(device).
+            - The name V(default) is the hypervisor's own policy. The others are inventory groups that hold guests only,
+              and whose guests all share one device.
+            - Empty unless O(policies=true).
+          type: list
+          elements: dict
         error:
           description: Why the hypervisor could not be planned, or null.
           type: str
@@ -272,6 +285,7 @@ plan:
         in_sync: 0
         unmanaged: 0
         budget:
+        policies: []
         error:
         failure:
     unknown_guests: []

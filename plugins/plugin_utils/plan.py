@@ -27,6 +27,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.observation import Obser
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.budget import Claim, per_second, share
 from ansible_collections.fleet.rng.plugins.plugin_utils.matching import Matches, Seen, match
+from ansible_collections.fleet.rng.plugins.plugin_utils.policies import named_devices
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     ABSENT,
     PREFIX,
@@ -71,6 +72,7 @@ class Settings:
     live: bool | None = None
     exclusive: bool | None = None
     only_changes: bool = False
+    groups: Mapping[str, Sequence[str]] | None = None  # inventory groups of guests, to name the policies after
 
 
 @dataclass
@@ -119,6 +121,7 @@ def make_plan(
             _identify(candidate, matches)
         try:
             plans[name] = _plan_host(known[name], candidates[name], own, settings, warnings)
+            plans[name]["policies"] = _policies(known[name], own, settings)
         except RngError as error:
             plans[name] = _host_plan(error=str(error), total=len(candidates[name]))
     unknown = _unknown_guests(matches, inventory) if complete and not errors else []
@@ -177,6 +180,14 @@ def _plan_host(
         _add(plan, candidate, capabilities, live, exclusive, settings.only_changes)
     plan["failure"] = _failure(plan["refused"], len(candidates))
     return plan
+
+
+def _policies(hypervisor: Hypervisor, own: Mapping[str, Layer], settings: Settings) -> list[dict[str, Any]]:
+    if settings.groups is None:
+        return []
+    capabilities = settings.capabilities(_hypervisor_facts(hypervisor.observation))
+    groups = {name: [own[guest] for guest in guests] for name, guests in settings.groups.items()}
+    return named_devices(Layer.of_hypervisor(hypervisor.name, hypervisor.variables), groups, capabilities.max_bytes)
 
 
 def _hypervisor_facts(observation: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -297,6 +308,7 @@ def _host_plan(*, error: str | None = None, total: int = 0, budget: dict[str, An
         "in_sync": 0,
         "unmanaged": 0,
         "budget": budget,
+        "policies": [],
         "error": error,
         "failure": error,
     }

@@ -27,6 +27,10 @@ INVENTORY = """
 hv1 virtio_rng_period=500
 hv2
 
+[elsewhere]
+hv3
+hv4
+
 [guests]
 web1 virtio_rng_max_bytes="{{ 2 * size }}" size=32
 web2 virtio_rng_max_bytes="{{ no_such_variable }}"
@@ -59,7 +63,9 @@ def run(tmp_path: Path) -> Runner:
         task = play.tasks[0].block[0]
         task.args = args
         variables = manager.get_vars(play=play, host=hosts.get_host("hv1"), task=task)
-        variables["ansible_play_batch"] = ["hv1", "hv2"]
+        variables["ansible_play_batch"] = variables["ansible_play_hosts"] = ["hv1", "hv2"]
+        variables["ansible_play_hosts_all"] = [name for name in ("hv1", "hv2", "hv3", "hv4") if hosts.get_host(name)]
+        manager.set_nonpersistent_facts("hv3", {"virtio_rng_observation": {"unreachable": True, "msg": "no route"}})
         variables.setdefault("hostvars", hostvars)
         templar = Templar(loader=loader, variables=variables)
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=str(tmp_path)))
@@ -90,7 +96,7 @@ def test_the_plan_has_the_documented_keys(run: Runner) -> None:
 def test_the_default_is_the_batch_and_everything(run: Runner) -> None:
     result = run({})
     assert result["changed"] is False
-    assert list(result["plan"]["hosts"]) == ["hv1", "hv2"]
+    assert list(result["plan"]["hosts"]) == ["hv1", "hv2", "hv3"]  # hv3 was lost on the way
     assert [guest["wanted"]["period"] for guest in result["plan"]["hosts"]["hv1"]["guests"]] == [500, 500]
     assert result["plan"]["warnings"] == []
 
@@ -145,3 +151,20 @@ def test_without_the_groups(run: Runner) -> None:
 def test_wrong_options_are_named(run: Runner, args: dict[str, Any], message: str) -> None:
     with pytest.raises(AnsibleActionFail, match=message):
         run(args)
+
+
+def test_a_host_that_was_lost_when_it_was_observed_is_in_the_plan(run: Runner) -> None:
+    hosts = run({})["plan"]["hosts"]
+    assert list(hosts) == ["hv1", "hv2", "hv3"]  # hv4 has not had its turn yet
+    assert hosts["hv3"]["error"] == "not observed: no route"
+
+
+def test_policies_are_named_after_groups_of_guests_when_asked_for(run: Runner) -> None:
+    assert run({})["plan"]["hosts"]["hv1"]["policies"] == []
+    inventory = "[hypervisors]\nhv1\nhv2\n[web]\nweb1 virtio_rng_max_bytes=32\n[guests:children]\nweb"
+    named = run({"policies": True}, inventory=inventory)["plan"]["hosts"]["hv1"]["policies"]
+    assert {entry["name"]: entry["device"]["max_bytes"] for entry in named} == {
+        "default": 1024,
+        "guests": 32,
+        "web": 32,
+    }
