@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from integration.libvirt.hypervisor import Hypervisor
-from lab import Guest, GuestSpec, HostSpec, Lab, LabSpec
+from lab import Guest, GuestSpec, HostSpec, HwRng, Lab, LabSpec
 
 SPEC = LabSpec(
     (
         HostSpec(
             "hv1",
+            hwrng=HwRng(device="real"),
             guests=(
                 GuestSpec("runner", spare_ports=6),
                 GuestSpec("pc", machine="pc"),
@@ -22,7 +23,7 @@ SPEC = LabSpec(
                 GuestSpec("firmware", firmware_only=True),
             ),
         ),
-        HostSpec("hv2", guests=(GuestSpec("firmware2", firmware_only=True),)),
+        HostSpec("hv2", hwrng=HwRng(current="tpm-rng-0", available=("tpm-rng-0",))),
     )
 )
 

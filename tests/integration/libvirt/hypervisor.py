@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +136,11 @@ class Hypervisor:
         found: Documents = json.loads(self.host.check(PYTHON, "-c", program))
         return found
 
+    @staticmethod
+    def rngs_of(xml: str | None) -> list[str]:
+        """The canonical RNG elements of one document."""
+        return [] if xml is None else rngs(xml)
+
     def rngs(self, name: str) -> tuple[list[str] | None, list[str] | None]:
         """The canonical RNG elements of a guest's config and live documents; None where there is no such document."""
         both = self.documents()[name]
@@ -201,7 +209,8 @@ class Hypervisor:
         """One direct run of the module, without Ansible around it; see start_module."""
         process = self.start_module(devices, **job)
         out, err = process.communicate(timeout=timeout)
-        return Outcome(json.loads(out) if out.strip() else {"killed": True}, out + err)
+        assert out or process.returncode == -signal.SIGKILL or process.returncode == 128 + signal.SIGKILL, err
+        return Outcome(json.loads(out) if out else {"killed": True}, out + err)
 
     def start_module(
         self, devices: list[dict[str, Any]], *, between: str = "", die_after: int | None = None, **options: Any
@@ -239,6 +248,25 @@ class Hypervisor:
         """What an administrator does after editing a configuration file; guests keep running."""
         self.kill_libvirtd()
         self.start_libvirtd()
+
+    @contextmanager
+    def qemu_conf(self, lines: str) -> Iterator[None]:
+        """Other settings of libvirt's QEMU driver for a while; guests keep running."""
+        path = "/etc/libvirt/qemu.conf"
+        usual = self.host.check("cat", path)
+        keys = {line.split("=")[0] for line in lines.splitlines()}
+        kept = [line for line in usual.splitlines() if line.split("=")[0] not in keys]
+        self.host.write(path, "\n".join([*kept, lines, ""]))
+        self.restart_libvirtd()
+        try:
+            yield
+        finally:
+            self.host.write(path, usual)
+            self.restart_libvirtd()
+
+    def opened_by(self, name: str) -> list[str]:
+        """The files that a guest's QEMU has open."""
+        return self.host.check("sh", "-c", f"readlink /proc/{self.qemu_pid(name)}/fd/*").splitlines()
 
     def qemu_pid(self, name: str) -> int:
         """The process of a running guest, as its host numbers it."""
@@ -287,8 +315,7 @@ def _install_payload(directory: Path) -> None:
         shutil.rmtree(directory)
     source = Path(ansible.__file__).parent
     (directory / "ansible").mkdir(parents=True)
-    for name in ("__init__.py", "release.py"):
-        shutil.copy(source / name, directory / "ansible")
+    (directory / "ansible" / "__init__.py").touch()
     shutil.copytree(source / "module_utils", directory / "ansible" / "module_utils", ignore=COMPILED)
     plugins = directory / "ansible_collections" / "fleet" / "rng" / "plugins"
     for name in ("modules", "module_utils"):
