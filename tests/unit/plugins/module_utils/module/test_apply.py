@@ -108,6 +108,7 @@ def test_the_daemon_is_killed_at_any_moment(moment: int, hypervisor: Any, run_mo
     result = run_module(libvirt_rng.main, devices=ONE)
     assert outcome(result) == (True, "replaced", "replaced", None)
     assert rates(domain, "config") == rates(domain, "live") == ["1024"]
+    assert len(hypervisor.writes) == len(set(hypervisor.writes)) == 4, "what was done already is not tried again"
     hypervisor.hook = lambda domain, call, layer: None
     hypervisor.writable = False
     assert not run_module(libvirt_rng.main, devices=ONE)["changed"]
@@ -237,6 +238,15 @@ def test_a_guest_that_is_started_meanwhile_and_is_to_have_none(hypervisor: Any, 
     result = run_module(libvirt_rng.main, devices=[{"guest": "web1", "state": "absent"}])
     assert outcome(result) == (True, "removed", "unchanged", None)
     assert rates(domain, "config") == rates(domain, "live") == []
+
+
+def test_a_guest_that_is_started_meanwhile_and_keeps_what_others_gave_it(hypervisor: Any, run_module: Any) -> None:
+    theirs = "<rng model='virtio'><rate bytes='7'/><backend model='builtin'/></rng>"
+    domain = hypervisor.add("web1", theirs + OLD, None)
+    hypervisor.hook = at(("detach", "config"), lambda domain: domain.start())
+    result = run_module(libvirt_rng.main, devices=[{"guest": "web1", "state": "absent"}], exclusive=False)
+    assert outcome(result) == (True, "removed", "unchanged", None)
+    assert rates(domain, "config") == rates(domain, "live") == ["7"]
 
 
 def test_a_guest_that_is_shut_off_meanwhile(hypervisor: Any, run_module: Any) -> None:
