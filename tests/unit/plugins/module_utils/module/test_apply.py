@@ -151,6 +151,8 @@ def test_no_answer_at_all(hypervisor: Any, run_module: Any, monkeypatch: pytest.
     hypervisor.hook = lambda domain, call, layer: release.wait(5) if call == "attach" else None
     result = run_module(libvirt_rng.main, devices=ONE)
     release.set()
+    for worker in [thread for thread in threading.enumerate() if "_work" in thread.name]:
+        worker.join(5)  # it ends what it was at, which a module would not wait for
     assert outcome(result)[3] == "no answer from the hypervisor within 0.2 seconds, the outcome is unknown"
 
 
