@@ -58,7 +58,10 @@ def recap(
 def _row(host: str, planned: Mapping[str, Any] | None, result: Any) -> _Row:
     row = _Row(host)
     result = result if isinstance(result, Mapping) and not result.get("skipped") else {}
-    broken = "unreachable" if result.get("unreachable") else "failed" if result.get("failed") else ""
+    # A message without "failed" is a task that was told not to fail.
+    broken = (
+        "unreachable" if result.get("unreachable") else "failed" if result.get("msg") or result.get("failed") else ""
+    )
     if planned is None:
         row.say("", broken or "not planned", result.get("msg") or "it failed or was unreachable before")
         return row
@@ -71,8 +74,8 @@ def _row(host: str, planned: Mapping[str, Any] | None, result: Any) -> _Row:
         "changed": sum(1 for item in outcomes.values() if item.get("changed")),
         "in sync": planned["in_sync"],
         "needs restart": 0,
-        "refused": len(planned["refused"]),
-        "failed": sum(1 for item in outcomes.values() if item.get("error")),
+        "refused": len(planned["refused"]) + sum(1 for item in outcomes.values() if _left_as_it_was(item)),
+        "failed": sum(1 for item in outcomes.values() if item.get("error") and not _left_as_it_was(item)),
         "unmanaged": planned["unmanaged"],
     }
     for item in planned["refused"]:
@@ -87,10 +90,14 @@ def _row(host: str, planned: Mapping[str, Any] | None, result: Any) -> _Row:
     return row
 
 
+def _left_as_it_was(outcome: Mapping[str, Any]) -> bool:
+    return bool(outcome.get("error")) and not outcome.get("changed")
+
+
 def _outcome(row: _Row, counts: dict[str, int], entry: Mapping[str, Any]) -> None:
     """What is left to say about one guest: as the module left it, else as the plan saw it."""
     if entry.get("error"):
-        row.say(entry["guest"], "failed", entry["error"])
+        row.say(entry["guest"], "refused" if _left_as_it_was(entry) else "failed", entry["error"])
     elif NEEDS_RESTART in (entry["config"], entry["live"]):
         counts["needs restart"] += 1
         row.say(entry["guest"], "needs restart", entry["reason"])

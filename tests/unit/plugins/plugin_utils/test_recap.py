@@ -30,8 +30,9 @@ def test_a_run_with_everything() -> None:
             entry("web1"),
             entry("web2", live="added"),
             entry("web3", live="added"),
+            entry("web4", live="added"),
             entry("db1", "unchanged", reason="guest db1: virtio_rng_max_bytes: '1k' is not valid"),
-            devices=[{"guest": "web1"}, {"guest": "web2"}, {"guest": "web3"}],
+            devices=[{"guest": "web1"}, {"guest": "web2"}, {"guest": "web3"}, {"guest": "web4"}],
             refused=[{"guest": "db1", "reason": "guest db1: virtio_rng_max_bytes: '1k' is not valid"}],
             total=10,
             in_sync=5,
@@ -45,19 +46,21 @@ def test_a_run_with_everything() -> None:
     outcomes = [
         {**entry("web1"), "changed": True, "error": None},
         {**entry("web2", "added", "needs_restart", "no slot"), "changed": True, "error": None},
-        {**entry("web3", "unchanged", "unchanged"), "changed": False, "error": "timeout"},
+        {**entry("web3", "unchanged", "unchanged"), "changed": False, "error": "source /dev/null: no"},
+        {**entry("web4", "added", "unchanged"), "changed": True, "error": "timeout"},
     ]
-    results = {"hv1": {"failed": True, "msg": "1 of 3", "guests": outcomes}, "hv2": {"skipped": True}}
+    results = {"hv1": {"failed": True, "msg": "2 of 4", "guests": outcomes}, "hv2": {"skipped": True}}
     assert recap(planned, results) == [
         "hypervisor  guests  changed  in sync  needs restart  refused  failed  unmanaged",
-        "hv1             10        2        5              1        1       1          1",
+        "hv1             10        3        5              1        2       1          1",
         "hv2              4        0        4              0        0       0          0",
         "hv3              -        -        -              -        -       -          -",
-        "all             14        2        9              1        1       1          1",
+        "all             14        3        9              1        2       1          1",
         "",
         "hv1        db1   refused        guest db1: virtio_rng_max_bytes: '1k' is not valid",
         "hv1        web2  needs restart  no slot",
-        "hv1        web3  failed         timeout",
+        "hv1        web3  refused        source /dev/null: no",
+        "hv1        web4  failed         timeout",
         "hv3              not planned    not observed: cannot connect",
         "inventory  web9  unknown        no hypervisor has a guest of this name",
         "",
