@@ -15,8 +15,10 @@ from ..observation import CONFIG, LIVE, FoundDevice
 from ..text import printable
 
 MAX_BYTES = 2**32 - 1  # libvirt keeps the rate in an unsigned int
+MAX_DOCUMENT = 4 * 1024 * 1024  # bytes that a string in libvirt's protocol may have
 
 _QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+_ROOM_FOR_A_DEVICE = 4096  # its element, and that of a controller for it
 _NO_PCI_MACHINES = ("isapc", "microvm", "none")
 _HOTPLUG_PORTS = ("pcie-root-port", "pcie-switch-downstream-port")
 _CONVENTIONAL_BRIDGES = ("pci-bridge", "pcie-to-pci-bridge")
@@ -59,7 +61,7 @@ def parse_domain(xml: str, model: str = "virtio") -> Domain:
         machine=machine,
         rngs=tuple(parse_rng(element) for element in root.iterfind("devices/rng")),
         rng_on_command_line=any(word in arg.get("value", "") for arg in arguments for word in _RNG_ON_COMMAND_LINE),
-        blocked=_blocked(root, arch, machine, model),
+        blocked=_too_long(xml) or _blocked(root, arch, machine, model),
         identity=(root.findtext("devices/emulator") or "", arch, machine, root.get("type", "")),
     )
 
@@ -171,6 +173,14 @@ def _blocked(root: ET.Element, arch: str, machine: str, model: str) -> Dict[str,
         return {}
     kind = "PCI slot" if conventional else "PCIe port (pcie-root-port)"
     return {LIVE: f"no free {kind} to plug an RNG into while it runs"}
+
+
+def _too_long(xml: str) -> Dict[str, str]:
+    """libvirt would take another device, but then nobody could read the document any more."""
+    if len(xml.encode()) <= MAX_DOCUMENT - _ROOM_FOR_A_DEVICE:
+        return {}
+    why = f"its XML has no room for a device: libvirt cannot hand out more than {MAX_DOCUMENT} bytes"
+    return {CONFIG: why, LIVE: why}
 
 
 def _used_slots(root: ET.Element) -> Set[Tuple[int, int]]:

@@ -229,3 +229,12 @@ def test_the_user_that_qemu_runs_as(models: list[tuple[str, str]], user: tuple[i
         for model, label in models
     )
     assert codec.parse_qemu_user(f"<capabilities><host>{labels}</host></capabilities>") == user
+
+
+def test_a_document_as_long_as_libvirt_can_hand_out_takes_no_device() -> None:
+    def blocked(length: int) -> list[str]:
+        start, end = "<domain><title>", "</title><devices><controller type='pci' model='pci-root'/></devices></domain>"
+        return sorted(codec.parse_domain(start + "x" * (length - len(start) - len(end)) + end).blocked)
+
+    assert blocked(codec.MAX_DOCUMENT - 8192) == []
+    assert blocked(codec.MAX_DOCUMENT - 1024) == ["config", "live"]
