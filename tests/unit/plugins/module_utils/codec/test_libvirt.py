@@ -233,7 +233,8 @@ def test_the_user_that_qemu_runs_as(models: list[tuple[str, str]], user: tuple[i
 
 def test_a_document_as_long_as_libvirt_can_hand_out_takes_no_device() -> None:
     def blocked(length: int) -> list[str]:
-        start, end = "<domain><title>", "</title><devices><controller type='pci' model='pci-root'/></devices></domain>"
+        start = "<domain><title>"
+        end = "</title><devices><controller type='pci' index='0' model='pci-root'/></devices></domain>"
         return sorted(codec.parse_domain(start + "x" * (length - len(start) - len(end)) + end).blocked)
 
     assert blocked(codec.MAX_DOCUMENT - 8192) == []
