@@ -1,0 +1,75 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of an audit: one line a machine, then what is to be done, the worst first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.probe import collect
+from ansible_collections.fleet.rng.plugins.plugin_utils import audit as module
+from ansible_collections.fleet.rng.plugins.plugin_utils.audit import audit
+
+
+def machine(**facts: Any) -> dict[str, Any]:
+    return {
+        "role": "guest",
+        "kernel": {"release": "6.1.0", "arch": "x86_64"},
+        "current": "virtio_rng.0",
+        "available": ["virtio_rng.0"],
+        "cpu": ["rdrand"],
+        "entropy_avail": 256,
+        "entropy_meaning": "constant",
+        "crng_ready": True,
+        "findings": [],
+        **facts,
+    }
+
+
+def finding(identifier: str, severity: str) -> dict[str, Any]:
+    return {"id": identifier, "severity": severity, "message": f"What {identifier} says.", "remedy": "Mend it."}
+
+
+def test_machines_and_findings() -> None:
+    old = machine(
+        role="host",
+        kernel={"release": "4.9.0", "arch": "x86_64"},
+        current=None,
+        available=["tpm-rng-0"],
+        cpu=[],
+        entropy_avail=87,
+        entropy_meaning="estimate",
+        crng_ready=None,
+        findings=[finding("RNG003", "warning"), finding("RNG009", "error")],
+    )
+    assert audit({"web1": machine(), "hv1": old, "hv2": None}) == [
+        "machine  role         kernel  current RNG   other RNGs  CPU     entropy         CRNG     findings",
+        "hv1      host         4.9.0   none          tpm-rng-0   -       87              unknown  1 error, 1 warning",
+        "hv2      not audited  -       -             -           -       -               -        -",
+        "web1     guest        6.1.0   virtio_rng.0  -           rdrand  256 (constant)  ready    -",
+        "",
+        "RNG009  error    hv1  What RNG009 says. Mend it.",
+        "RNG003  warning  hv1  What RNG003 says. Mend it.",
+    ]
+
+
+def test_a_kernel_that_is_not_ready_stands_out() -> None:
+    assert "NOT READY" in audit({"web1": machine(crng_ready=False)})[1]
+
+
+def test_what_a_machine_says_is_shown_as_text() -> None:
+    line = audit({"web1": machine(current="\x1b[31mred\u202e{{7*7}}")})[1]
+    assert "\\x1b[31mred\\u202e{{7*7}}" in line
+
+
+def test_many_findings_are_counted_not_shown() -> None:
+    lines = audit(
+        {f"web{number}": machine(findings=[finding("RNG003", "warning")]) for number in range(module.LINES + 3)}
+    )
+    assert lines[-1] == "... and 3 more"
+
+
+def test_it_takes_what_an_audit_of_this_machine_returns() -> None:
+    assert audit({"here": interpret(collect("/"))})[1].startswith("here ")
