@@ -13,7 +13,7 @@ description:
     device that it should have, which variable each part of it came from, what has to change, and what is in the way.
   - It runs on the controller, changes nothing and contacts no host. Run it once for all hypervisors of a batch, with
     C(run_once), after the C(_info) module of their kind, such as M(fleet.rng.libvirt_rng_info), has run on each.
-  - RV(plan.hosts[].devices) is what the module of their kind, such as M(fleet.rng.libvirt_rng), takes as C(devices).
+  - C(devices) is what the module of their kind, such as M(fleet.rng.libvirt_rng), takes as C(devices).
   - What a guest should have is set by the variables C(virtio_rng_state), C(virtio_rng_source), C(virtio_rng_max_bytes),
     C(virtio_rng_period), C(virtio_rng_model), C(virtio_rng_driver), C(virtio_rng_weight) and C(virtio_rng_min_bytes).
     A guest's own inventory variables win over the entries of C(virtio_rng_overrides) of its hypervisor that match its
@@ -29,7 +29,7 @@ options:
     description:
       - The hypervisors to plan.
       - By default those of the current batch, and those that fell out of the play when they were observed.
-      - A host that was not observed gets an RV(plan.hosts[].error), and the others are planned.
+      - A host that was not observed gets an C(error), and the others are planned.
     type: list
     elements: str
   observation:
@@ -65,12 +65,12 @@ options:
     type: bool
   policies:
     description:
-      - Whether to return RV(plan.hosts[].policies), for the configuration files of guests that are created later.
+      - Whether to return C(policies), for the configuration files of guests that are created later.
     type: bool
     default: false
   explain:
     description:
-      - V(changes) leaves guests out of RV(plan.hosts[].guests) that are in sync or unmanaged; the counts include them.
+      - V(changes) leaves guests out of C(guests) that are in sync or unmanaged; the counts include them.
     type: str
     choices: [all, changes]
     default: all
@@ -187,7 +187,7 @@ plan:
               type: str
             wanted:
               description:
-                - The device that it should have, or null. The keys are those of RV(plan.hosts[].devices).
+                - The device that it should have, or null. The keys are those of C(devices).
               type: dict
             from:
               description:
@@ -239,7 +239,7 @@ plan:
           type: str
         failure:
           description:
-            - What a task that fails for this hypervisor can say, its RV(plan.hosts[].error) or who is refused.
+            - What a task that fails for this hypervisor can say, its C(error) or who is refused.
             - Null when nothing is wrong.
           type: str
     unknown_guests:
