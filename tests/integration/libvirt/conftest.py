@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -24,6 +26,7 @@ SPEC = LabSpec(
             ),
         ),
         HostSpec("hv2", hwrng=HwRng(current="tpm-rng-0", available=("tpm-rng-0",))),
+        HostSpec("hv3", guests=(GuestSpec("hung", firmware_only=True), GuestSpec("fine", running=False))),
     )
 )
 
@@ -42,6 +45,28 @@ def main(lab: Lab) -> Hypervisor:
 @pytest.fixture(scope="session")
 def spare(lab: Lab) -> Hypervisor:
     return Hypervisor(lab, lab.host("hv2"))
+
+
+@pytest.fixture(scope="session")
+def hanging(lab: Lab) -> Hypervisor:
+    """The hypervisor whose guest ``hung`` has a QEMU that no longer answers."""
+    hanging = Hypervisor(lab, lab.host("hv3"))
+    hanging.signal_qemu("hung", signal.SIGSTOP)
+    return hanging
+
+
+@pytest.fixture(scope="session")
+def run_that_hangs(hanging: Hypervisor) -> Iterator[subprocess.Popen[str]]:
+    """A run that spends a minute or more waiting for ``hung``."""
+    with hanging.start_module([{"guest": "hung"}, {"guest": "fine"}]) as run:
+        yield run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begin_early(request: pytest.FixtureRequest) -> None:
+    """Begin that run before everything else, so that nobody has to wait for it."""
+    if any("run_that_hangs" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("run_that_hangs")
 
 
 @pytest.fixture

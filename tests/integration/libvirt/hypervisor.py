@@ -272,6 +272,10 @@ class Hypervisor:
         """The process of a running guest, as its host numbers it."""
         return int(self.host.check("cat", f"/run/libvirt/qemu/{name}.pid"))
 
+    def signal_qemu(self, name: str, number: signal.Signals) -> None:
+        """Stop the process of a guest, or let it go on."""
+        self.host.check("kill", f"-{number.value}", str(self.qemu_pid(name)))
+
     def survives(self, guest: Guest) -> None:
         """Fail unless the guest still runs and its system answers."""
         assert guest.answers(), f"{guest.name} does not answer any more"

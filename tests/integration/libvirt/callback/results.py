@@ -28,7 +28,7 @@ class CallbackModule(CallbackBase):
 
     def _write(self, result: Any, failed: bool = False) -> None:
         with Path(os.environ["RNG_TEST_RESULTS"]).open("a") as file:
-            file.write(json.dumps({**json.loads(self._dump_results(result._result)), "failed": failed}) + "\n")
+            file.write(json.dumps({**result._result, "failed": failed}, default=str) + "\n")
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._write(result)
