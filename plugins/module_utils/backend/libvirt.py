@@ -59,7 +59,7 @@ class Session:
 
         :raises GuestError: when it has gone.
         """
-        return replace(self._observe(self.connection.domain(guest.uuid), model), notes=guest.notes)
+        return replace(self._observe(self.connection.refresh(self._entry(guest)), model), notes=guest.notes)
 
     def _observe(self, entry: DomainEntry, model: str = "virtio") -> ObservedGuest:
         self._entries[entry.uuid] = entry
@@ -123,7 +123,8 @@ class Session:
     def _entry(self, guest: ObservedGuest) -> DomainEntry:
         """What the worker that changes a guest needs to know of it; usually another session has observed it."""
         if guest.uuid not in self._entries:
-            self._entries[guest.uuid] = self.connection.domain(guest.uuid)
+            handle = self.connection.lookup(guest.uuid)
+            self._entries[guest.uuid] = DomainEntry(handle, guest.name, guest.uuid, guest.running, guest.persistent)
         return self._entries[guest.uuid]
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, List, Set, TypeVar
 
 from ..errors import GuestError, HypervisorError, TimedOutError
@@ -107,14 +107,23 @@ class Connection:
 
         :raises GuestError: when it is no longer there.
         """
-        domain = self.ask(lambda: self._connection.lookupByUUIDString(uuid))
-        return DomainEntry(
-            handle=domain,
-            name=domain.name(),
-            uuid=uuid,
-            running=bool(self.ask(domain.isActive)),
-            persistent=bool(self.ask(domain.isPersistent)),
-        )
+        handle = self.lookup(uuid)
+        return self.refresh(DomainEntry(handle, handle.name(), uuid, running=False, persistent=True))
+
+    def lookup(self, uuid: str) -> Any:
+        """The handle of one domain, in one call: all that changing it takes.
+
+        :raises GuestError: when it is no longer there.
+        """
+        return self.ask(lambda: self._connection.lookupByUUIDString(uuid))
+
+    def refresh(self, entry: DomainEntry) -> DomainEntry:
+        """The domain as it is now, by the handle that is there already.
+
+        :raises GuestError: when it is no longer there.
+        """
+        running, persistent = self.ask(entry.handle.isActive), self.ask(entry.handle.isPersistent)
+        return replace(entry, running=bool(running), persistent=bool(persistent))
 
     def xml(self, entry: DomainEntry, layer: str) -> str:
         """The domain's document of one layer, always without its secrets."""

@@ -233,9 +233,11 @@ class Handle:
         return 1 if LIVE in self.domain.layers else -1
 
     def isActive(self) -> int:  # noqa: N802
+        self._require_domain()
         return int(LIVE in self.domain.layers)
 
     def isPersistent(self) -> int:  # noqa: N802
+        self._require_domain()
         return int(CONFIG in self.domain.layers)
 
     def XMLDesc(self, flags: int = 0) -> str:  # noqa: N802
@@ -283,6 +285,9 @@ class Handle:
 
     def _require(self, call: str, layer: str) -> None:
         self.connection.host.hook(self.domain, call, layer)
+        self._require_domain()
+
+    def _require_domain(self) -> None:
         self.connection.require_daemon()
         if self.domain.id not in self.connection.host.all:
             raise libvirtError(42, f"Domain not found: no domain with matching uuid '{self.domain.id}'")
