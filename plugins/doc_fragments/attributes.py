@@ -10,12 +10,11 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    description: What it does with C(--check), where a task says what it would change and changes nothing.
   diff_mode:
-    description: >-
-      Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: What it shows with C(--diff), where a task shows what it changed as before and after.
   platform:
-    description: Target OS/families that can be operated against.
+    description: The systems that it works on.
     support: full
     platforms: linux
 """

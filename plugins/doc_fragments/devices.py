@@ -33,7 +33,7 @@ options:
         description:
           - Where the host gets the bytes from.
           - An absolute path of a character device, such as V(/dev/urandom), V(/dev/random) or V(/dev/hwrng).
-          - V(builtin) is QEMU's own use of C(getrandom(2)), for QEMU 4.2 and later.
+          - V(builtin) is QEMU's own use of C(getrandom), for QEMU 4.2 and later.
           - V(egd+unix:/path), V(egd+tcp://host:port) or V(egd+udp://host:port) is a daemon that speaks EGD.
           - It is checked on the host before a guest gets it. A path that is not a character device, gives no bytes, or
             could be swapped by others than root is refused, since QEMU aborts on a source that it cannot read and
