@@ -13,7 +13,7 @@ description:
     device that it should have, which variable each part of it came from, what has to change, and what is in the way.
   - It runs on the controller, changes nothing and contacts no host. Run it once for all hypervisors of a batch, with
     C(run_once), after the C(_info) module of their kind, such as M(fleet.rng.libvirt_rng_info), has run on each.
-  - C(devices) is what the module of their kind, such as M(fleet.rng.libvirt_rng), takes as C(devices).
+  - The C(devices) of a hypervisor in the plan are what the module of its kind, such as M(fleet.rng.libvirt_rng), takes.
   - What a guest should have is set by the variables C(virtio_rng_state), C(virtio_rng_source), C(virtio_rng_max_bytes),
     C(virtio_rng_period), C(virtio_rng_model), C(virtio_rng_driver), C(virtio_rng_weight) and C(virtio_rng_min_bytes).
     A guest's own inventory variables win over the entries of C(virtio_rng_overrides) of its hypervisor that match its
