@@ -18,7 +18,7 @@ from .arguments import parse_requests
 from .journey import Journey, Options
 
 WORKERS = 8  # connections that write at once; more do not help libvirtd
-STALLED = 90  # seconds in which no guest makes progress; libvirt itself gives up on a hung QEMU after 30
+STALLED = 90  # seconds, besides the option wait, in which no guest arrives; libvirt waits 30 for a hung QEMU
 _RECONNECTS = 3
 _NAMED_ERRORS = 10
 
@@ -38,7 +38,7 @@ def run(module: AnsibleModule, backend: Any) -> None:
     except RngError as error:
         module.fail_json(msg=str(error), guests=[])
     if not module.check_mode:
-        _travel([journey for journey in journeys if journey.acts], backend)
+        _travel([journey for journey in journeys if journey.acts], backend, STALLED + options.wait)
     _report(module, journeys)
 
 
@@ -110,8 +110,11 @@ def _check(journey: Journey, session: Any, backend: Any) -> None:
             journey.error = str(error)
 
 
-def _travel(journeys: List[Journey], backend: Any) -> None:
-    """Send the guests on their way. A guest that hangs holds up its own worker only, and not for ever."""
+def _travel(journeys: List[Journey], backend: Any, patience: float) -> None:
+    """Send the guests on their way. A guest that hangs holds up its own worker only, and not for ever.
+
+    :param patience: the seconds in which at least one guest has to arrive.
+    """
     todo: queue.SimpleQueue[Journey] = queue.SimpleQueue()
     done: queue.SimpleQueue[Journey] = queue.SimpleQueue()
     for journey in journeys:
@@ -121,10 +124,10 @@ def _travel(journeys: List[Journey], backend: Any) -> None:
     waiting = {id(journey): journey for journey in journeys}
     while waiting:
         try:
-            waiting.pop(id(done.get(timeout=STALLED)))
+            waiting.pop(id(done.get(timeout=patience)))
         except queue.Empty:
             for journey in waiting.values():
-                journey.error = f"no answer from the hypervisor within {STALLED} seconds, the outcome is unknown"
+                journey.error = f"no answer from the hypervisor within {patience:g} seconds, the outcome is unknown"
             return
 
 

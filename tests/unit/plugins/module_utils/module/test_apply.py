@@ -149,11 +149,20 @@ def test_no_answer_at_all(hypervisor: Any, run_module: Any, monkeypatch: pytest.
     release = threading.Event()
     monkeypatch.setattr(apply, "STALLED", 0.2)
     hypervisor.hook = lambda domain, call, layer: release.wait(5) if call == "attach" else None
-    result = run_module(libvirt_rng.main, devices=ONE)
+    result = run_module(libvirt_rng.main, devices=ONE, wait=0)
     release.set()
     for worker in [thread for thread in threading.enumerate() if "_work" in thread.name]:
         worker.join(5)  # it ends what it was at, which a module would not wait for
     assert outcome(result)[3] == "no answer from the hypervisor within 0.2 seconds, the outcome is unknown"
+
+
+def test_a_long_wait_for_the_guest_is_no_stall(
+    hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hypervisor.add("web1", OLD, OLD, releases=False)
+    monkeypatch.setattr(apply, "STALLED", 0.2)
+    result = run_module(libvirt_rng.main, devices=ONE, wait=1)
+    assert outcome(result) == (True, "replaced", "pending_removal", None)
 
 
 def test_a_guest_that_keeps_the_old_device(hypervisor: Any, run_module: Any) -> None:
