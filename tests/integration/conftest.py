@@ -22,6 +22,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lab-state", help="directory of a lab: used if it is up, else booted there; and left running")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A lab that stays up is meant to outlive its parent."""
+    if config.getoption("--lab-state"):
+        config.addinivalue_line("filterwarnings", "ignore:subprocess .* is still running:ResourceWarning")
+
+
 @pytest.fixture(scope="session")
 def boot_lab(request: pytest.FixtureRequest) -> Iterator[object]:
     """A function from a spec to a lab that runs until the tests end."""

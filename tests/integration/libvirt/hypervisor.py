@@ -22,6 +22,7 @@ import ansible
 import yaml
 from lab import Guest, GuestSpec, Host, Lab
 from lab.domain import domain_xml
+from lab.process import wait_for
 
 from .oracle import assert_rest_identical, rngs
 
@@ -279,6 +280,11 @@ class Hypervisor:
     def survives(self, guest: Guest) -> None:
         """Fail unless the guest still runs and its system answers."""
         assert guest.answers(), f"{guest.name} does not answer any more"
+
+
+def wait_for_rng(guest: Guest) -> None:
+    """Return once the guest's kernel uses a virtio RNG, a moment after the device was plugged in."""
+    wait_for(f"{guest.name}: its RNG", lambda: guest.rng_current().startswith("virtio_rng."), 20, pause=0.1)
 
 
 def task(devices: list[dict[str, Any]], **options: Any) -> dict[str, Any]:

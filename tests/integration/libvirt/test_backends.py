@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.libvirt.hypervisor import PYTHON, Hypervisor
+from integration.libvirt.hypervisor import PYTHON, Hypervisor, wait_for_rng
 from lab import Guest
 
 EGD = (Path(__file__).parent / "inside" / "egd.py").read_text()
@@ -92,6 +92,7 @@ def test_guest_starts_with_device(name: str, prepared: None, main: Hypervisor) -
 def test_running_guest_draws_from_source(name: str, hv: Hypervisor, runner: Guest) -> None:
     done = hv.module([{"guest": runner.name, "source": SOURCES[name], "max_bytes": "unlimited"}])
     assert done.statuses(runner.name) == ("added", "added")
+    wait_for_rng(runner)
     assert runner.draw(256).bytes == 256
     assert not hv.module([{"guest": runner.name, "source": SOURCES[name], "max_bytes": "unlimited"}]).changed
 
@@ -99,6 +100,7 @@ def test_running_guest_draws_from_source(name: str, hv: Hypervisor, runner: Gues
 def test_transitional_device_is_plugged_into_a_running_pc(hv: Hypervisor, pc: Guest) -> None:
     cycle = hv.cycle([{"guest": pc.name, "model": "virtio-transitional"}])
     assert cycle.statuses(pc.name) == ("added", "added")
+    wait_for_rng(pc)
     assert pc.draw(64).bytes == 64
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from integration.libvirt.hypervisor import Cycle, Hypervisor
+from integration.libvirt.hypervisor import Cycle, Hypervisor, wait_for_rng
 from lab import Guest
 
 HOSTILE = {
@@ -117,6 +117,7 @@ def test_paused_guest_takes_a_device_and_releases_one_once_it_goes_on(hv: Hyperv
     finished = hv.module(wanted)
     assert finished.statuses("runner")[0] == "unchanged"
     assert hv.counts("runner") == (1, 1)
+    wait_for_rng(runner)
     assert runner.draw(64).bytes == 64
 
 

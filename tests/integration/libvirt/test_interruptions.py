@@ -10,13 +10,12 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
-from integration.libvirt.hypervisor import Hypervisor, Outcome
+from integration.libvirt.hypervisor import Hypervisor, Outcome, wait_for_rng
 from lab import Guest
 
 KILLS = 50
 RATES = (1024, 2048)
 GUESTS = 12
-SLOWEST = 1.0  # seconds after the module's begin by which the daemon is killed at the latest
 
 
 def rate_of(rng: str) -> int:
@@ -29,7 +28,9 @@ def test_libvirtd_killed_at_random_points(fragile: Hypervisor) -> None:
     names = [f"guest{number}" for number in range(GUESTS)]
     for name in names:
         fragile.define(name, firmware_only=True, machine="pc", memory=32, running=name in names[:2])
+    begin = time.monotonic()
     fragile.module([{"guest": name, "max_bytes": RATES[0]} for name in names])
+    duration = time.monotonic() - begin
     fragile.restart_libvirtd()  # by itself a restart drops an alias from the live XML of a guest without USB
     before = fragile.documents()
     timing = random.Random(20)  # noqa: S311
@@ -37,7 +38,7 @@ def test_libvirtd_killed_at_random_points(fragile: Hypervisor) -> None:
     for kill in range(KILLS):
         wanted = RATES[(kill + 1) % 2]
         run = fragile.start_module([{"guest": name, "max_bytes": wanted} for name in names], wait=0)
-        time.sleep(timing.uniform(0, SLOWEST))
+        time.sleep(timing.uniform(0, duration))
         fragile.kill_libvirtd()
         cut_short += run.poll() is None
         fragile.start_libvirtd()
@@ -47,7 +48,7 @@ def test_libvirtd_killed_at_random_points(fragile: Hypervisor) -> None:
             assert set(map(rate_of, fragile.rngs_of(both["config"]))) <= set(RATES), name
             assert len(fragile.rngs_of(both["config"])) >= 1, f"{name} was left without an RNG"
             assert both["live"] is None or len(fragile.rngs_of(both["live"])) >= 1, f"{name} was left without an RNG"
-    assert cut_short >= KILLS // 5, "the daemon was mostly killed when the module had ended: choose other times"
+    assert cut_short >= KILLS // 2, "the daemon was mostly killed when the module had ended"
     fragile.assert_rest_identical(before)
     final = [{"guest": name, "max_bytes": RATES[0]} for name in names]
     assert not fragile.module(final).failed
@@ -69,7 +70,7 @@ def test_module_killed_in_the_middle_of_a_replacement(changes: int, hv: Hypervis
     assert not hv.module(wanted, wait=20).failed
     assert not hv.module(wanted).changed
     assert hv.counts(runner.name) == (1, 1)
-    assert runner.rng_current().startswith("virtio_rng.")
+    wait_for_rng(runner)
     hv.assert_rest_identical(before)
 
 

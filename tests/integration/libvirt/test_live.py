@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from integration.libvirt.hypervisor import Hypervisor
+from integration.libvirt.hypervisor import Hypervisor, wait_for_rng
 from lab import Guest
 
 READER = """
@@ -43,7 +43,7 @@ def test_replaced_while_the_guest_reads_without_an_error(
 ) -> None:
     guest: Guest = request.getfixturevalue(machine)
     assert hv.module([{"guest": machine, "max_bytes": "unlimited"}]).statuses(machine) == ("added", "added")
-    assert guest.rng_current().startswith("virtio_rng.")
+    wait_for_rng(guest)
     with reading(guest):
         for max_bytes in (65536, 131072, "unlimited"):
             done = hv.module([{"guest": machine, "max_bytes": max_bytes}], wait=20)
@@ -56,6 +56,7 @@ def test_rate_of_a_running_guest_really_changes(hv: Hypervisor, runner: Guest) -
     for max_bytes, period in ((4096, 500), (512, 1000)):
         cycle = hv.cycle([{"guest": runner.name, "max_bytes": max_bytes, "period": period}], wait=20)
         assert cycle.statuses(runner.name)[1] in ("added", "replaced")
+        wait_for_rng(runner)
         drawn = runner.draw(4 * max_bytes, warm_up=max_bytes)
         assert drawn.bytes == 4 * max_bytes
         # The quota is renewed at every tick of a timer: of n whole periods at most n + 1 quotas are seen.
@@ -66,7 +67,7 @@ def test_rate_of_a_running_guest_really_changes(hv: Hypervisor, runner: Guest) -
 
 def test_absent_takes_the_rng_from_the_running_guest(hv: Hypervisor, runner: Guest) -> None:
     hv.cycle([{"guest": runner.name}])
-    assert runner.rng_current().startswith("virtio_rng.")
+    wait_for_rng(runner)
     cycle = hv.cycle([{"guest": runner.name, "state": "absent"}])
     assert cycle.statuses(runner.name) == ("removed", "removed")
     assert runner.rng_available() == []
