@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,7 @@ def say(text: str) -> None:
 def main() -> int:
     """Boot a fleet, measure, print the table."""
     given = _arguments().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left up
     sizes = QUICK if given.quick else Sizes()
     if given.rounds:
         sizes = replace(sizes, rounds=given.rounds)
@@ -51,6 +53,9 @@ def main() -> int:
     except (BenchmarkError, LabError) as error:
         print(f"bench: error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return 130
     print(table(rows))
     if given.write:
         write(DOCUMENT, rows, sizes)
