@@ -48,40 +48,47 @@ class Session:
         """
         guests = []
         for entry in sorted(self.connection.domains(), key=lambda entry: entry.name):
-            if models is None:
-                guests.append(self._observe(entry))
-            elif entry.name in models or entry.uuid in models:
-                guests.append(self._observe(entry, models.get(entry.name) or models.get(entry.uuid) or "virtio"))
+            if models is None or entry.name in models or entry.uuid in models:
+                wanted = models or {}
+                guests.append(self._observe_listed(entry, wanted.get(entry.name) or wanted.get(entry.uuid) or "virtio"))
         return guests
+
+    def _observe_listed(self, entry: DomainEntry, model: str) -> ObservedGuest:
+        try:
+            return self._observe(entry, model)
+        except GuestError as error:
+            return ObservedGuest(
+                entry.name, entry.uuid, entry.running, entry.persistent, error=f"cannot be read: {error}"
+            )
 
     def observe(self, guest: ObservedGuest, model: str = "virtio") -> ObservedGuest:
         """The guest as it is now, with the notes it had.
 
         :raises GuestError: when it has gone.
         """
-        return replace(self._observe(self.connection.refresh(self._entry(guest)), model), notes=guest.notes)
+        entry = self._entry(guest)
+        if guest.running:  # it may have been undefined meanwhile; one that was off could not lose its config and start
+            entry = replace(entry, persistent=self.connection.is_persistent(entry))
+        return replace(self._observe(entry, model), notes=guest.notes)
 
-    def _observe(self, entry: DomainEntry, model: str = "virtio") -> ObservedGuest:
+    def _observe(self, entry: DomainEntry, model: str) -> ObservedGuest:
         self._entries[entry.uuid] = entry
-        guest = ObservedGuest(
-            name=entry.name, uuid=entry.uuid, running=entry.running, persistent=entry.persistent, notes=_notes(entry)
-        )
-        try:
+        now = codec.parse_domain(self.connection.xml(entry, LIVE), model)
+        live = now if now.running else None
+        config: Optional[codec.Domain] = now
+        if live is not None:
             config = codec.parse_domain(self.connection.xml(entry, CONFIG), model) if entry.persistent else None
-            live = codec.parse_domain(self.connection.xml(entry, LIVE), model) if entry.running else None
-        except GuestError as error:
-            return replace(guest, error=f"cannot be read: {error}")
-        domain = live or config
-        if domain is None:
-            return replace(guest, error="cannot be read: the guest is no longer there")
-        self._identities[entry.uuid] = domain.identity
-        notes = guest.notes
-        if domain.rng_on_command_line:
+        self._identities[entry.uuid] = now.identity
+        notes = _notes(entry)
+        if now.rng_on_command_line:
             notes += ("has an RNG in qemu:commandline, which libvirt does not see and nobody can change while it runs",)
-        return replace(
-            guest,
-            arch=domain.arch,
-            machine=domain.machine,
+        return ObservedGuest(
+            name=entry.name,
+            uuid=entry.uuid,
+            running=now.running,
+            persistent=entry.persistent,
+            arch=now.arch,
+            machine=now.machine,
             config=None if config is None else config.rngs,
             live=None if live is None else live.rngs,
             blocked=_blocked(config, live),
@@ -123,8 +130,7 @@ class Session:
     def _entry(self, guest: ObservedGuest) -> DomainEntry:
         """What the worker that changes a guest needs to know of it; usually another session has observed it."""
         if guest.uuid not in self._entries:
-            handle = self.connection.lookup(guest.uuid)
-            self._entries[guest.uuid] = DomainEntry(handle, guest.name, guest.uuid, guest.running, guest.persistent)
+            self._entries[guest.uuid] = replace(self.connection.domain(guest.uuid), persistent=guest.persistent)
         return self._entries[guest.uuid]
 
 

@@ -32,6 +32,7 @@ _RECONNECT = {"enabled": "yes", "timeout": "10"}
 class Domain:
     """What one domain XML says that matters here. ``identity`` selects the domain's own QEMU capabilities."""
 
+    running: bool
     arch: str
     machine: str
     rngs: Tuple[FoundDevice, ...]
@@ -57,6 +58,7 @@ def parse_domain(xml: str, model: str = "virtio") -> Domain:
     arch, machine = attributes.get("arch", ""), attributes.get("machine", "")
     arguments = root.iterfind(f"{_QEMU}commandline/{_QEMU}arg")
     return Domain(
+        running=root.get("id") is not None,
         arch=arch,
         machine=machine,
         rngs=tuple(parse_rng(element) for element in root.iterfind("devices/rng")),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Callable, List, Set, TypeVar
 
 from ..errors import GuestError, HypervisorError, TimedOutError
@@ -35,7 +35,7 @@ class DomainEntry:
     name: str
     uuid: str
     running: bool
-    persistent: bool
+    persistent: bool = True
     managed_save: bool = False
     snapshots: bool = False
 
@@ -103,30 +103,18 @@ class Connection:
         ]
 
     def domain(self, uuid: str) -> DomainEntry:
-        """One domain as it is now, without what only the list tells.
+        """One domain, in one call: all that changing it takes. What only the list tells is left at its default.
 
         :raises GuestError: when it is no longer there.
         """
-        handle = self.lookup(uuid)
-        return self.refresh(DomainEntry(handle, handle.name(), uuid, running=False, persistent=True))
+        domain = self.ask(lambda: self._connection.lookupByUUIDString(uuid))
+        return DomainEntry(domain, domain.name(), uuid, running=domain.ID() >= 0)
 
-    def lookup(self, uuid: str) -> Any:
-        """The handle of one domain, in one call: all that changing it takes.
-
-        :raises GuestError: when it is no longer there.
-        """
-        return self.ask(lambda: self._connection.lookupByUUIDString(uuid))
-
-    def refresh(self, entry: DomainEntry) -> DomainEntry:
-        """The domain as it is now, by the handle that is there already.
-
-        :raises GuestError: when it is no longer there.
-        """
-        running, persistent = self.ask(entry.handle.isActive), self.ask(entry.handle.isPersistent)
-        return replace(entry, running=bool(running), persistent=bool(persistent))
+    def is_persistent(self, entry: DomainEntry) -> bool:
+        return bool(self.ask(entry.handle.isPersistent))
 
     def xml(self, entry: DomainEntry, layer: str) -> str:
-        """The domain's document of one layer, always without its secrets."""
+        """The domain's document of one layer, always without its secrets; of one that is off, both are its config."""
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if layer == CONFIG else 0
         return str(self.ask(lambda: entry.handle.XMLDesc(flags)))
 

@@ -203,7 +203,7 @@ class FakeDomain:
         found.append(element)
 
     def document(self, layer: str) -> str:
-        root = ET.Element("domain", type="qemu")
+        root = ET.Element("domain", {"type": "qemu", **({"id": "1"} if layer == LIVE else {})})
         ET.SubElement(root, "name").text = self.name
         os_type = ET.SubElement(ET.SubElement(root, "os"), "type", arch="x86_64", machine=self.machine)
         os_type.text = "hvm"
