@@ -58,6 +58,8 @@ def host(lab, tmp_path_factory) -> Host:
         "tasks": [{"name": "Write", "ansible.builtin.include_role": tasks}],
     }
     fleet = Fleet(lab, tmp_path_factory.mktemp("configs"))
+    hypervisor: Host = lab.host("hv1")
+    hypervisor.check("rm", "-rf", DIRECTORY, AWKWARD)
     plan = {"virtio_rng_plan": {"plan": {"hosts": {"hv1": {"policies": policies}}}}}
     # What comes from a module is never templated; neither may this be.
     text = json.dumps(plan).replace("{{ d }}", "{{ '{{ d }}' }}")
@@ -65,7 +67,6 @@ def host(lab, tmp_path_factory) -> Host:
     first = fleet.play([play], "-e", json.dumps({"virtio_rng_config_dir": DIRECTORY}))
     assert "changed=3" in first
     assert "changed=0" in fleet.play([play], "-e", json.dumps({"virtio_rng_config_dir": DIRECTORY}))
-    hypervisor: Host = lab.host("hv1")
     hypervisor.check("mknod", "-m", "0666", AWKWARD, "c", "1", "9")
     return hypervisor
 
@@ -123,6 +124,8 @@ def test_policies_of_the_inventory_become_files(fleet):
             }
         }
     }
+    for host in fleet.lab.hosts.values():
+        host.check("rm", "-rf", "/etc/rng")
     fleet.play("fleet.rng.enable_rng", "-e", "virtio_rng_config_dir=/etc/rng", "--check", inventory=groups)
     assert fleet.lab.host("hv2").run("ls", "/etc/rng").returncode != 0  # check mode writes nothing
     fleet.play("fleet.rng.enable_rng", "-e", "virtio_rng_config_dir=/etc/rng", inventory=groups)

@@ -1,0 +1,130 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What operators do with the playbooks: parts of the fleet, steps, hosts and guests that fail, and other users."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from integration.role.conftest import REPOSITORY
+
+NONE = {"one": [], "two": [], "three": [], "four": []}
+DEFAULT = {"one": ["1024"], "two": ["1024"], "three": ["1024"], "four": ["1024"]}
+
+
+def test_enable_disable_and_audit(fleet):
+    assert "changed=0" in fleet.play("fleet.rng.audit_rng")
+    assert fleet.all_rates() == NONE
+    fleet.play("fleet.rng.enable_rng")
+    assert fleet.all_rates() == DEFAULT
+    assert fleet.rates("four", live=True) == ["1024"]
+    assert fleet.play("fleet.rng.enable_rng").count("changed=0") == 2
+    assert fleet.play("fleet.rng.audit_rng").count("changed=0") == 2
+    fleet.play("fleet.rng.disable_rng")
+    assert fleet.all_rates() == NONE
+
+
+def test_limit(fleet):
+    output = fleet.play("fleet.rng.enable_rng", "--limit", "hv1")
+    assert fleet.all_rates() == {**NONE, "one": ["1024"], "two": ["1024"]}
+    assert "hv2" not in output
+
+
+def test_serial_goes_in_steps(fleet):
+    output = fleet.play("fleet.rng.enable_rng", "-e", "rng_serial=1")
+    assert output.count("PLAY [Give the guests their RNG]") == 2
+    assert fleet.all_rates() == DEFAULT
+
+
+def test_tags(fleet):
+    playbook = [{"import_playbook": "fleet.rng.enable_rng", "tags": "rng"}]
+    fleet.play(playbook, "--skip-tags", "rng")
+    assert fleet.all_rates() == NONE
+    fleet.play(playbook, "--tags", "rng", "--limit", "hv1")
+    assert fleet.rates("one") == ["1024"]
+
+
+def test_variables_of_the_play(fleet):
+    role = {"role": "fleet.rng.virtio_rng"}
+    play = {"hosts": "hv1", "gather_facts": False, "vars": {"virtio_rng_max_bytes": 4096}, "roles": [role]}
+    fleet.play([play])
+    assert fleet.rates("one") == fleet.rates("two") == ["4096"]
+
+
+def test_running_guests_are_left_alone_when_live_is_false(fleet):
+    output = fleet.play("fleet.rng.enable_rng", "-e", json.dumps({"virtio_rng_live": False}))
+    assert fleet.rates("four") == ["1024"]
+    assert fleet.rates("four", live=True) == []
+    assert "four  needs restart" in output
+
+
+def test_an_unreachable_host_stops_nobody(fleet):
+    lost = {"hypervisors": {"hosts": {"gone": {"ansible_host": "127.0.0.1", "ansible_port": 1}}}}
+    output = fleet.play("fleet.rng.enable_rng", code=4, inventory=lost)
+    assert fleet.all_rates() == DEFAULT
+    table = output[output.index("hypervisor  guests") : output.index("PLAY RECAP")]
+    assert "gone" in table
+    assert "Connection refused" in table
+
+
+def test_a_refused_guest_fails_its_host_at_the_end_and_nobody_else(fleet):
+    # /dev/null is refused on the host, 0 already by the plan
+    bad = {"guests": {"hosts": {"one": {"virtio_rng_source": "/dev/null"}, "three": {"virtio_rng_max_bytes": 0}}}}
+    output = fleet.play("fleet.rng.enable_rng", code=2, inventory=bad)
+    assert fleet.all_rates() == {"one": [], "two": ["1024"], "three": [], "four": ["1024"]}
+    table = output[output.index("hypervisor  guests") : output.index("PLAY RECAP")]
+    assert "one" in table
+    assert "/dev/null" in table
+    assert "virtio_rng_max_bytes" in table
+    assert output.count("failed=1") == 2
+    again = fleet.play("fleet.rng.enable_rng", code=2, inventory=bad)
+    assert again.count("changed=0") == 2
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The collection as an operator has it: built, and installed from the tarball."""
+    directory = tmp_path_factory.mktemp("installed")
+    galaxy = [str(Path(sys.executable).parent / "ansible-galaxy"), "collection"]
+    subprocess.run([*galaxy, "build", REPOSITORY, "--output-path", directory], check=True, capture_output=True)
+    (tarball,) = directory.glob("fleet-rng-*.tar.gz")
+    subprocess.run(
+        [*galaxy, "install", tarball, "-p", directory, "--offline", "--force"], check=True, capture_output=True
+    )
+    return directory
+
+
+def test_installed_collection(fleet, installed):
+    config = fleet.directory / "ansible.cfg"
+    config.write_text(f"[defaults]\ncollections_path = {installed}\n")
+    fleet.environment = {"ANSIBLE_CONFIG": str(config)}
+    fleet.play("fleet.rng.enable_rng", "--limit", "hv1")
+    assert fleet.rates("one") == ["1024"]
+
+
+@pytest.fixture(scope="module")
+def operator(lab) -> dict[str, object]:
+    """A user of hv1 without any rights of its own, who may use sudo."""
+    host = lab.host("hv1")
+    host.check("sh", "-c", "id alice 2>&1 || useradd --create-home --password '*' alice")
+    host.write("/etc/sudoers.d/alice", "alice ALL=(ALL) NOPASSWD: ALL\n")
+    host.check("chmod", "0440", "/etc/sudoers.d/alice")
+    return {"hypervisors": {"hosts": {"hv1": {"ansible_user": "alice"}}}}
+
+
+def test_user_who_may_sudo(fleet, operator):
+    fleet.play("fleet.rng.enable_rng", "--limit", "hv1", inventory=operator)
+    assert fleet.rates("one") == ["1024"]
+
+
+def test_user_without_root_observes_but_changes_nothing(fleet, operator):
+    assert "one" in fleet.play("fleet.rng.audit_rng", "--limit", "hv1", "-v", inventory=operator)
+    no = json.dumps({"virtio_rng_become": False})
+    output = fleet.play("fleet.rng.enable_rng", "--limit", "hv1", "-e", no, code=2, inventory=operator)
+    assert fleet.all_rates() == NONE
+    assert "Traceback" not in output
