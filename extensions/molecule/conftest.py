@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the verifiers of all scenarios look at guests: over SSH on their hypervisor, from there by libvirt and the agent."""
+"""How the verifiers of all scenarios look at guests: over SSH on their hypervisor, by libvirt and the guest agent."""
 
 from __future__ import annotations
 

@@ -86,8 +86,8 @@ def test_libvirt_schema_allows_it(host, lab, name):
     devices = domain.find("devices")
     assert devices is not None
     devices.append(ET.fromstring(host.check("cat", f"{DIRECTORY}/{name}.xml")))
-    host.write("/tmp/domain.xml", ET.tostring(domain, encoding="unicode"))
-    host.virsh("define", "--validate", "--file", "/tmp/domain.xml")
+    host.write("/root/domain.xml", ET.tostring(domain, encoding="unicode"))
+    host.virsh("define", "--validate", "--file", "/root/domain.xml")
 
 
 @pytest.mark.parametrize("name", DEVICES)
