@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small EGD server: egd.py UNIX_PATH TCP_PORT UDP_PORT. It knows what QEMU sends: the blocking read, ``02 n``.
+"""A small EGD server: egd.py UNIX_PATH TCP_PORT UDP_PORT prints its pid once ready. It knows what QEMU sends: the blocking read, ``02 n``.
 
 It never closes a connection by itself: QEMU would not repeat its request on a new one, and the guest would hang.
 """
@@ -51,7 +51,7 @@ udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.bind(("127.0.0.1", udp_port))
 for server, handler in ((unix, accept), (tcp, accept), (udp, serve_datagram)):
     selector.register(server, selectors.EVENT_READ, handler)
-print("ready", flush=True)
+print(os.getpid(), flush=True)  # ready
 while True:
     for key, _events in selector.select():
         key.data(key.fileobj)
