@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small EGD server: egd.py UNIX_PATH TCP_PORT UDP_PORT prints its pid once ready. It knows what QEMU sends: the blocking read, ``02 n``.
+"""A small EGD server: egd.py UNIX_PATH TCP_PORT UDP_PORT; it prints its pid once it is ready.
 
-It never closes a connection by itself: QEMU would not repeat its request on a new one, and the guest would hang.
+It knows the one request that QEMU sends, the blocking read ``02 n``. It never closes a connection by itself: QEMU would not repeat its request on a new one, and the guest would hang.
 """
 
 from __future__ import annotations
