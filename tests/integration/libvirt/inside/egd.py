@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small EGD server: egd.py UNIX_PATH TCP_PORT UDP_PORT; it prints its pid once it is ready.
 
-It knows the one request that QEMU sends, the blocking read ``02 n``. It never closes a connection by itself: QEMU would not repeat its request on a new one, and the guest would hang.
+It knows the one request that QEMU sends, the blocking read ``02 n``. It never closes a connection by itself: QEMU
+would not repeat its request on a new one, and the guest would hang.
 """
 
 from __future__ import annotations
