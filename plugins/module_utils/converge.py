@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-from .device import DRIVER_OPTIONS, MODELS, RngDevice
+from .device import DRIVER_OPTIONS, MODELS, RngDevice, request_bytes
 from .observation import CONFIG, LIVE, Devices, FoundDevice, ObservedGuest
 
 UNCHANGED = "unchanged"
@@ -54,11 +54,15 @@ class LayerDecision:
 
 @dataclass(frozen=True)
 class Decision:
-    """Both layers of one guest. ``error`` is why the guest is refused; then neither layer acts."""
+    """Both layers of one guest.
+
+    ``error`` is why the guest is refused; then neither layer acts. ``warning`` is what is carried out, but unwise.
+    """
 
     config: LayerDecision
     live: LayerDecision
     error: str = ""
+    warning: str = ""
 
     @property
     def acts(self) -> bool:
@@ -66,13 +70,15 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """One sentence for both layers, each said once; a no-op says why it is one."""
+        """One sentence for both layers, each said once, and the warning; a no-op says why it is one."""
         said = {CONFIG: self.config, LIVE: self.live}
         relevant = {name: layer for name, layer in said.items() if layer.status != NOT_APPLICABLE} or said
         reasons = {layer.reason for layer in relevant.values()}
         if len(reasons) == 1:
-            return reasons.pop()
-        return "; ".join(f"{name}: {layer.reason}" for name, layer in relevant.items())
+            said_once = reasons.pop()
+        else:
+            said_once = "; ".join(f"{name}: {layer.reason}" for name, layer in relevant.items())
+        return f"{said_once}; {self.warning}" if self.warning else said_once
 
 
 def is_own(found: FoundDevice) -> bool:
@@ -108,7 +114,7 @@ def decide(
             return _refused(guest, f"a transient guest can only be changed while it runs, but {waits}")
         if waits:
             running = LayerDecision(NEEDS_RESTART, waits)
-    return Decision(config, running)
+    return Decision(config, running, warning=_unwise(wanted, guest))
 
 
 def _layer(layer: str, found: Optional[Devices], wanted: Optional[RngDevice], exclusive: bool) -> LayerDecision:
@@ -168,6 +174,13 @@ def _cannot_carry(wanted: Optional[RngDevice], capabilities: Capabilities) -> st
     if unknown:
         return f"driver {', '.join(unknown)}: this hypervisor offers {', '.join(capabilities.driver_options) or 'none'}"
     return ""
+
+
+def _unwise(wanted: Optional[RngDevice], guest: ObservedGuest) -> str:
+    unit = request_bytes(guest.arch)
+    if wanted is None or wanted.rate.max_bytes is None or wanted.rate.max_bytes % unit == 0:
+        return ""
+    return f"max_bytes {wanted.rate.max_bytes} is not a multiple of {unit}, which stalls readers in newer Linux guests"
 
 
 def _refused(guest: ObservedGuest, why: str) -> Decision:

@@ -5,7 +5,7 @@
 
 Every guest gets its weight times one common level, but never less than its floor nor more than its ceiling; the level
 is as high as the budget allows (water-filling). The arithmetic is exact, so the result does not depend on the order
-of the guests, and rounding down to whole bytes per period keeps the sum within the budget.
+of the guests, and rounding down to what a guest asks for at a time keeps the sum within the budget.
 """
 
 from __future__ import annotations
@@ -27,17 +27,25 @@ class BudgetError(RngError):
 
 @dataclass(frozen=True)
 class Claim:
-    """What one guest may ask for; bytes are per ``period`` milliseconds, ``max_bytes`` None means no ceiling."""
+    """What one guest may ask for; bytes are per ``period`` milliseconds, ``max_bytes`` None means no ceiling.
+
+    Shares between floor and ceiling are multiples of ``unit`` bytes, and no share is less than one.
+    """
 
     period: int
     weight: int = 1
     min_bytes: int = 0
     max_bytes: int | None = None
+    unit: int = 1
+
+    @property
+    def floor_bytes(self) -> int:
+        return max(self.min_bytes, self.unit if self.max_bytes is None else min(self.unit, self.max_bytes))
 
     @property
     def floor(self) -> Fraction:
-        """Bytes per second. A device cannot be given less than one byte per period."""
-        return per_second(max(1, self.min_bytes), self.period)
+        """Bytes per second."""
+        return per_second(self.floor_bytes, self.period)
 
     @property
     def ceiling(self) -> Fraction | None:
@@ -47,6 +55,11 @@ class Claim:
         """Bytes per second when the water stands at ``level``, in bytes per second and unit of weight."""
         rate = max(self.floor, level * self.weight)
         return rate if self.ceiling is None else min(rate, self.ceiling)
+
+    def rounded(self, rate: Fraction) -> int:
+        """Bytes per period, down from a rate that is between floor and ceiling."""
+        size = math.floor(rate * self.period / 1000)
+        return size if size == self.max_bytes else max(self.floor_bytes, size - size % self.unit)
 
 
 def per_second(size: int, period: int) -> Fraction:
@@ -66,7 +79,7 @@ def share(bytes_per_second: int, claims: Mapping[Key, Claim]) -> dict[Key, int]:
             f"{short} B/s short"
         )
     level = _level(Fraction(bytes_per_second), list(claims.values()))
-    return {name: math.floor(claim.at(level) * claim.period / 1000) for name, claim in claims.items()}
+    return {name: claim.rounded(claim.at(level)) for name, claim in claims.items()}
 
 
 def _level(budget: Fraction, claims: list[Claim]) -> Fraction:

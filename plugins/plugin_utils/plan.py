@@ -21,7 +21,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.converge import (
     Capabilities,
     decide,
 )
-from ansible_collections.fleet.rng.plugins.module_utils.device import Rate
+from ansible_collections.fleet.rng.plugins.module_utils.device import Rate, request_bytes
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError, RngError
 from ansible_collections.fleet.rng.plugins.module_utils.observation import ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
@@ -176,8 +176,12 @@ def _plan_host(
             _settle_policy(candidate, layer, overrides, own, capabilities.max_bytes, remove)
     shares = None if budget is None else _share(name, budget, candidates, capabilities, warnings)
     plan = _host_plan(total=len(candidates), budget=shares)
+    unwise: dict[str, list[str]] = {}
     for candidate in candidates:
-        _add(plan, candidate, capabilities, live, exclusive, settings.only_changes)
+        warning = _add(plan, candidate, capabilities, live, exclusive, settings.only_changes)
+        if warning:
+            unwise.setdefault(warning, []).append(candidate.guest.name)
+    warnings += [f"{printable(name, 80)}: {warning} ({_some(guests)})" for warning, guests in unwise.items()]
     plan["failure"] = _failure(plan["refused"], len(candidates))
     return plan
 
@@ -222,7 +226,8 @@ def _share(
         policy = candidate.policy
         if policy is not None and policy.device is not None:
             ceiling = policy.device.rate.max_bytes or capabilities.max_bytes
-            claims[candidate.seen.index] = Claim(policy.period, policy.weight, policy.min_bytes, ceiling)
+            unit = request_bytes(candidate.guest.arch)
+            claims[candidate.seen.index] = Claim(policy.period, policy.weight, policy.min_bytes, ceiling, unit)
     shown = printable(host, 80)
     try:
         shares = share(budget, claims)
@@ -256,8 +261,8 @@ def _add(
     live: bool,
     exclusive: bool,
     only_changes: bool,
-) -> None:
-    """Decide about one guest, and enter it in the plan of its host."""
+) -> str:
+    """Decide about one guest, and enter it in the plan of its host; what is unwise about it is returned."""
     guest, policy = candidate.guest, candidate.policy
     entry: dict[str, Any] = {
         "guest": guest.name,
@@ -271,7 +276,7 @@ def _add(
         "obstacles": [],
     }
     quiet = False
-    refused = candidate.refused
+    refused, warning = candidate.refused, ""
     if policy is not None:
         hidden = () if plan["budget"] else BUDGET_FIELDS
         entry["from"] = {name: words for name, words in policy.origin.items() if name not in hidden}
@@ -281,7 +286,7 @@ def _add(
         decision = decide(policy.device, guest, capabilities, live=live, exclusive=exclusive)
         entry["config"], entry["live"] = decision.config.status, decision.live.status
         entry["reason"] = decision.reason
-        refused = decision.error
+        refused, warning = decision.error, decision.warning
         layers = (decision.config, decision.live)
         entry["obstacles"] = [layer.reason for layer in layers if layer.status == NEEDS_RESTART]
         if decision.acts:
@@ -297,6 +302,12 @@ def _add(
         plan["refused"].append({"guest": guest.name, "reason": refused})
     if not (quiet and only_changes):
         plan["guests"].append(entry)
+    return warning
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(name, 40) for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
 def _host_plan(*, error: str | None = None, total: int = 0, budget: dict[str, Any] | None = None) -> dict[str, Any]:

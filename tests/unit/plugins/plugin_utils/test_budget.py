@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 def claims(draw: st.DrawFn) -> Claim:
     floor = draw(st.integers(0, 5000))
     ceiling = draw(st.none() | st.integers(max(1, floor), 20_000))
-    return Claim(draw(st.sampled_from([1, 10, 333, 1000, 60_000])), draw(st.integers(1, 20)), floor, ceiling)
+    period, unit = draw(st.sampled_from([1, 10, 333, 1000, 60_000])), draw(st.sampled_from([1, 64]))
+    return Claim(period, draw(st.integers(1, 20)), floor, ceiling, unit)
 
 
 fleets = st.dictionaries(st.text(max_size=3), claims(), max_size=8)
@@ -41,13 +42,14 @@ def test_sum_floors_and_ceilings(budget: int, fleet: dict[str, Claim]) -> None:
     for name, claim in fleet.items():
         assert max(1, claim.min_bytes) <= shares[name]
         assert claim.max_bytes is None or shares[name] <= claim.max_bytes
+        assert shares[name] % claim.unit == 0 or shares[name] in (claim.max_bytes, claim.min_bytes)
 
 
 @given(budgets, fleets)
 def test_nothing_is_left_that_somebody_could_use(budget: int, fleet: dict[str, Claim]) -> None:
     shares = fitting(budget, fleet)
     left = budget - sum(rates(fleet, shares).values())
-    rounding = sum(per_second(1, claim.period) for claim in fleet.values())
+    rounding = sum(per_second(claim.unit, claim.period) for claim in fleet.values())
     thirsty = [name for name, claim in fleet.items() if claim.max_bytes is None or shares[name] < claim.max_bytes]
     assert not thirsty or left < rounding
 
@@ -60,8 +62,9 @@ def test_who_gets_less_for_its_weight_is_at_its_ceiling_or_the_other_at_its_floo
     given_rates = rates(fleet, shares)
     for poor, claim in fleet.items():
         for rich, other in fleet.items():
-            if (given_rates[poor] + per_second(1, claim.period)) / claim.weight < given_rates[rich] / other.weight:
-                assert shares[poor] == claim.max_bytes or shares[rich] == max(1, other.min_bytes)
+            rounding = per_second(claim.unit, claim.period)
+            if (given_rates[poor] + rounding) / claim.weight < given_rates[rich] / other.weight:
+                assert shares[poor] == claim.max_bytes or shares[rich] == other.floor_bytes
 
 
 @given(budgets, fleets, st.randoms(use_true_random=False))
@@ -101,6 +104,14 @@ def test_floors_that_do_not_fit_are_an_error(budget: int, fleet: dict[str, Claim
         pytest.param(1000, {"a": Claim(1000, 1, 800), "b": Claim(1000)}, {"a": 800, "b": 200}, id="a floor"),
         pytest.param(1000, {"a": Claim(1000, 1, 0, 10), "b": Claim(1000, 1, 0, 20)}, {"a": 10, "b": 20}, id="plenty"),
         pytest.param(1000, {"a": Claim(1000, 1, 600), "b": Claim(1000, 1, 400)}, {"a": 600, "b": 400}, id="floors"),
+        pytest.param(200, {"a": Claim(1000, unit=64), "b": Claim(1000, unit=64)}, {"a": 64, "b": 64}, id="a unit"),
+        pytest.param(
+            1000,
+            {"a": Claim(1000, 1, 0, 100, 64), "b": Claim(1000, 1, 0, 50, 64)},
+            {"a": 100, "b": 50},
+            id="odd ceilings",
+        ),
+        pytest.param(500, {"a": Claim(1000, 1, 300, None, 64), "b": Claim(1000)}, {"a": 300, "b": 200}, id="odd floor"),
         pytest.param(
             10, {"a": Claim(1000), "b": Claim(1000), "c": Claim(1000)}, {"a": 3, "b": 3, "c": 3}, id="rounded"
         ),
