@@ -8,21 +8,19 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import Any, Callable, Dict, List, TypeVar
+from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..errors import GuestError, HypervisorError, RngError
 from ..text import printable
 from .arguments import parse_requests
+from .bounded import STALLED, bounded
 from .journey import Journey, Options
 
 WORKERS = 8  # connections that write at once; more do not help libvirtd
-STALLED = 90  # seconds, besides the option wait, in which no guest arrives; libvirt waits 30 for a hung QEMU
 _RECONNECTS = 3
 _NAMED_ERRORS = 10
-
-T = TypeVar("T")
 
 
 def run(module: AnsibleModule, backend: Any) -> None:
@@ -40,33 +38,6 @@ def run(module: AnsibleModule, backend: Any) -> None:
     if not module.check_mode:
         _travel([journey for journey in journeys if journey.acts], backend, STALLED + options.wait)
     _report(module, journeys)
-
-
-def bounded(work: Callable[[], T], doing: str, seconds: float = STALLED) -> T:
-    """Run something that a hung daemon could block for ever, in a thread that does not outlive the module.
-
-    :raises HypervisorError: when it has not ended in time.
-    """
-    answers: queue.SimpleQueue[T] = queue.SimpleQueue()
-    errors: List[RngError] = []
-    ended = threading.Event()
-
-    def attempt() -> None:
-        try:
-            answers.put(work())
-        except RngError as error:
-            errors.append(error)
-        finally:
-            ended.set()
-
-    threading.Thread(target=attempt, daemon=True).start()
-    if not ended.wait(seconds):
-        raise HypervisorError(f"no answer within {seconds:g} seconds while {doing}")
-    if errors:
-        raise errors[0]
-    if answers.empty():
-        raise HypervisorError(f"a fault of this collection while {doing}; its traceback is in the module's stderr")
-    return answers.get()
 
 
 def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> List[Journey]:

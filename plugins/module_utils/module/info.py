@@ -12,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..errors import RngError
 from ..kernel.interpret import interpret
 from ..kernel.probe import collect
-from .apply import bounded
+from .bounded import bounded
 
 
 def run(module: AnsibleModule, backend: Any) -> None:

@@ -11,7 +11,6 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
-from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError
 from ansible_collections.fleet.rng.plugins.module_utils.module import apply
 from ansible_collections.fleet.rng.plugins.modules import libvirt_rng
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.fake_libvirt import libvirtError
@@ -317,13 +316,3 @@ def test_somebody_who_undoes_everything(hypervisor: Any, run_module: Any) -> Non
     hypervisor.hook = undo
     result = run_module(libvirt_rng.main, devices=ONE)
     assert result["guests"][0]["error"] == "it kept changing while it was being changed; run again"
-
-
-def test_bounded_hands_over_answers_and_errors_and_does_not_wait_for_ever() -> None:
-    assert apply.bounded(lambda: 5, "counting") == 5
-    with pytest.raises(GuestError, match="no"):
-        apply.bounded(lambda: (_ for _ in ()).throw(GuestError("no")), "counting")
-    release = threading.Event()
-    with pytest.raises(HypervisorError, match=r"^no answer within 0\.1 seconds while counting$"):
-        apply.bounded(lambda: release.wait(5), "counting", 0.1)
-    release.set()

@@ -1,0 +1,41 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A time limit for work that a hung daemon could block for ever."""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable, List, TypeVar
+
+from ..errors import HypervisorError, RngError
+
+STALLED = 90  # seconds without an answer; libvirt itself waits 30 for a hung QEMU
+
+T = TypeVar("T")
+
+
+def bounded(work: Callable[[], T], doing: str, seconds: float = STALLED) -> T:
+    """Run something that a hung daemon could block for ever, in a thread that does not outlive the module.
+
+    :raises HypervisorError: when it has not ended in time.
+    """
+    answers: List[T] = []
+    errors: List[RngError] = []
+
+    def attempt() -> None:
+        try:
+            answers.append(work())
+        except RngError as error:
+            errors.append(error)
+
+    worker = threading.Thread(target=attempt, daemon=True)
+    worker.start()
+    worker.join(seconds)
+    if worker.is_alive():
+        raise HypervisorError(f"no answer within {seconds:g} seconds while {doing}")
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise HypervisorError(f"a fault of this collection while {doing}; its traceback is in the module's stderr")
+    return answers[0]
