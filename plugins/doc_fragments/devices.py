@@ -46,8 +46,8 @@ options:
           - The bytes that the guest may draw in each O(devices[].period), an integer from V(1), or V(unlimited).
           - V(0) is refused, because QEMU would never serve the guest while others take it for no limit.
           - This is a quota that a timer renews, not a stream. Nothing that is not drawn is carried over.
-          - Best a multiple of V(64), or of V(256) for s390x and V(128) for ppc64, which is what a Linux guest asks for at
-            a time. Readers in some newer guests stall after the shorter answer that ends any other quota.
+          - Best a multiple of what a Linux guest asks for at a time, V(64), or V(256) on s390x and V(128) on ppc64.
+            Readers in some newer guests stall after the shorter answer that ends any other quota.
         type: raw
         default: 1024
       period:
@@ -65,7 +65,8 @@ options:
         description:
           - "Virtio driver options: a mapping of V(iommu), V(ats), V(packed) or V(page_per_vq) to a boolean."
           - An option that is left out keeps the hypervisor's own default.
-          - Confidential guests (SEV, TDX) need V(iommu).
+          - Confidential guests (SEV, TDX) need V(iommu). It is refused for a device that also serves drivers from before
+            virtio 1.0, since QEMU would not start the guest.
         type: dict
         default: {}
   live:

@@ -25,6 +25,9 @@ STATUSES = (UNCHANGED, ADDED, REPLACED, REMOVED, NEEDS_RESTART, PENDING_REMOVAL,
 
 OWN_ALIAS = "ua-fleet-rng"
 
+# Machine types without PCI Express, where model virtio is a transitional device.
+_CONVENTIONAL_PCI = ("pc-i440fx-", "pc-0.", "pc-1.", "pseries")
+
 
 @dataclass(frozen=True)
 class Capabilities:
@@ -101,7 +104,7 @@ def decide(
     """
     if guest.error:
         return _refused(guest, guest.error)
-    obstacle = _cannot_carry(wanted, capabilities)
+    obstacle = _cannot_carry(wanted, capabilities) or _cannot_start(wanted, guest)
     if obstacle:
         return _refused(guest, obstacle)
     config = _layer(CONFIG, guest.config, wanted, exclusive)
@@ -174,6 +177,19 @@ def _cannot_carry(wanted: Optional[RngDevice], capabilities: Capabilities) -> st
     if unknown:
         return f"driver {', '.join(unknown)}: this hypervisor offers {', '.join(capabilities.driver_options) or 'none'}"
     return ""
+
+
+def _cannot_start(wanted: Optional[RngDevice], guest: ObservedGuest) -> str:
+    """libvirt takes this combination into a config, and QEMU refuses it at the guest's next start (seen: 7.2)."""
+    if wanted is None or not dict(wanted.driver).get("iommu"):
+        return ""
+    legacy = wanted.model == "virtio" and (guest.machine == "pc" or guest.machine.startswith(_CONVENTIONAL_PCI))
+    if wanted.model != "virtio-transitional" and not legacy:
+        return ""
+    return (
+        f"driver iommu: model {wanted.model} also serves drivers from before virtio 1.0 on machine {guest.machine}, "
+        "and the guest would not start; virtio-non-transitional can have it"
+    )
 
 
 def _unwise(wanted: Optional[RngDevice], guest: ObservedGuest) -> str:
