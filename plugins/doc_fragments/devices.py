@@ -65,7 +65,7 @@ options:
         description:
           - "Virtio driver options: a mapping of V(iommu), V(ats), V(packed) or V(page_per_vq) to a boolean."
           - An option that is left out keeps the hypervisor's own default.
-          - Confidential guests (SEV, TDX) need V(iommu). It is refused for a device that also serves drivers from before
+          - Confidential guests (SEV, TDX) need V(iommu). It is refused for a device that also serves drivers of before
             virtio 1.0, since QEMU would not start the guest.
         type: dict
         default: {}
