@@ -72,6 +72,16 @@ def test_an_unreachable_host_stops_nobody(fleet):
     assert "Connection refused" in table
 
 
+def test_an_audit_shows_who_could_not_be_audited(fleet):
+    away = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    lost = {"hypervisors": {"hosts": {"gone": away}}, "guests": {"hosts": dict.fromkeys(DEFAULT, away)}}
+    output = fleet.play("fleet.rng.audit_rng", "-e", "rng_audit_guests=true", code=4, inventory=lost)
+    assert "Traceback" not in output
+    rows = [line.split()[:3] for line in output.splitlines() if " not audited " in line]
+    assert rows == [[name, "not", "audited"] for name in ("gone", *sorted(DEFAULT))]
+    assert [line.split()[0] for line in output.splitlines() if line.startswith("hv") and " host " in line]
+
+
 def test_a_refused_guest_fails_its_host_at_the_end_and_nobody_else(fleet):
     # /dev/null is refused on the host, 0 already by the plan
     bad = {"guests": {"hosts": {"one": {"virtio_rng_source": "/dev/null"}, "three": {"virtio_rng_max_bytes": 0}}}}
