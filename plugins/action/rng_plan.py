@@ -81,10 +81,19 @@ class ActionModule(ActionBase):
 
 
 def _batch(task_vars: Mapping[str, Any], observation: str) -> list[str]:
-    """The hosts of the batch, and those that fell out of the play when they were observed: the plan says so."""
+    """The hosts of the batch, and those that fell out of the play when they were observed: the plan says so.
+
+    A host that fell out later, in an earlier batch, has had its turn: what was observed of it is no longer true.
+    """
     batch: list[str] = list(task_vars["ansible_play_batch"])
-    lost = [name for name in task_vars["ansible_play_hosts_all"] if name not in set(task_vars["ansible_play_hosts"])]
-    return batch + [name for name in lost if name not in batch and observation in task_vars["hostvars"].raw_get(name)]
+    here = {*batch, *task_vars["ansible_play_hosts"]}
+    lost = [name for name in task_vars["ansible_play_hosts_all"] if name not in here]
+    return batch + [name for name in lost if _unobserved(task_vars["hostvars"].raw_get(name).get(observation))]
+
+
+def _unobserved(result: Any) -> bool:
+    """Whether a task to observe the host was run, and failed."""
+    return isinstance(result, Mapping) and bool(result.get("failed") or result.get("unreachable"))
 
 
 def _groups_within(groups: Mapping[str, list[str]], guests: str) -> dict[str, list[str]]:

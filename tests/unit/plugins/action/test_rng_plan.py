@@ -30,6 +30,7 @@ hv2
 [elsewhere]
 hv3
 hv4
+hv5
 
 [guests]
 web1 virtio_rng_max_bytes="{{ 2 * size }}" size=32
@@ -64,8 +65,10 @@ def run(tmp_path: Path) -> Runner:
         task.args = args
         variables = manager.get_vars(play=play, host=hosts.get_host("hv1"), task=task)
         variables["ansible_play_batch"] = variables["ansible_play_hosts"] = ["hv1", "hv2"]
-        variables["ansible_play_hosts_all"] = [name for name in ("hv1", "hv2", "hv3", "hv4") if hosts.get_host(name)]
+        everybody = ("hv1", "hv2", "hv3", "hv4", "hv5")
+        variables["ansible_play_hosts_all"] = [name for name in everybody if hosts.get_host(name)]
         manager.set_nonpersistent_facts("hv3", {"virtio_rng_observation": {"unreachable": True, "msg": "no route"}})
+        manager.set_nonpersistent_facts("hv5", {"virtio_rng_observation": observation("old1")})
         variables.setdefault("hostvars", hostvars)
         templar = Templar(loader=loader, variables=variables)
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=str(tmp_path)))
@@ -155,7 +158,8 @@ def test_wrong_options_are_named(run: Runner, args: dict[str, Any], message: str
 
 def test_a_host_that_was_lost_when_it_was_observed_is_in_the_plan(run: Runner) -> None:
     hosts = run({})["plan"]["hosts"]
-    assert list(hosts) == ["hv1", "hv2", "hv3"]  # hv4 has not had its turn yet
+    # hv4 has not had its turn yet; hv5 had it, and failed after it was changed
+    assert list(hosts) == ["hv1", "hv2", "hv3"]
     assert hosts["hv3"]["error"] == "not observed: no route"
 
 
