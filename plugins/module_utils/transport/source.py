@@ -122,6 +122,7 @@ def _as_user(path: str, qemu_user: QemuUser) -> None:
         groups = _groups(uid, gid)  # not in the child, which has but one of the threads that may hold a lock
         child = os.fork()
         if child == 0:
+            code = errno.EIO
             try:
                 os.setgroups(groups)
                 os.setgid(gid)
@@ -129,7 +130,8 @@ def _as_user(path: str, qemu_user: QemuUser) -> None:
                 code = _read_some(path)
             except OSError as error:
                 code = error.errno or errno.EIO
-            os._exit(min(code, 255))
+            finally:  # whatever happens: a second module must not go on from here
+                os._exit(min(code, 255))
         code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
     if code == errno.EACCES:
         rule = f'KERNEL=="{os.path.basename(path)}", GROUP="{gid}", MODE="0640"'
