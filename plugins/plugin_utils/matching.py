@@ -148,7 +148,8 @@ def _settle(
     found: Matches,
 ) -> None:
     """Accept where one inventory host and one guest claim each other, and say why not elsewhere."""
-    open_claims = {seen: names for seen, names in claims.items() if seen not in found.refused | found.copies}
+    closed = found.refused.keys() | found.copies.keys()
+    open_claims = {seen: names for seen, names in claims.items() if seen not in closed}
     rivals: dict[str, list[Seen]] = defaultdict(list)
     for seen, names in open_claims.items():
         for name in names:
