@@ -50,8 +50,9 @@ class Bench:
         for count in self.sizes.audit:
             inventory = self.controller.inventory(self.small[:count])
             size = _counted(count, "host")
-            rounds = self._compare(inventory, "ping.yml", "rng_info.yml")
+            rounds = self._compare(inventory, "ping.yml", "raw.yml", "rng_info.yml")
             yield _ratio("audit", "rng_info / ping", size, rounds, "rng_info.yml", "ping.yml", Goal(0.35))
+            yield _ratio("audit", "an empty command / ping", size, rounds, "raw.yml", "ping.yml")
             # It takes minutes for many hosts, and its ratio leaves no doubt after one round.
             few = 1 if count > 20 else min(2, self.sizes.rounds)
             rounds = self._compare(inventory, "rng_info.yml", "audit_by_hand.yml", rounds=few, warm_up=False)
@@ -151,6 +152,7 @@ class Bench:
         contestants = [
             Contestant("1", lambda: self.controller.bare(host, "attach", 1), strip),
             Contestant("8", lambda: self.controller.bare(host, "attach", 8), strip),
+            Contestant("careful", lambda: self.controller.bare(host, "attach-carefully", 8), strip),
             Contestant(
                 "module", lambda: self.controller.module_run("libvirt_rng.yml", inventory, self._wanted(host)), strip
             ),
@@ -167,6 +169,13 @@ class Bench:
                 goal=Goal(1.5) if name == faster and count >= 500 else None,
                 detail=f"{rounds.median('module'):.2f} s : {rounds.median(name):.2f} s",
             )
+        yield Row(
+            "converge",
+            "the same, reading before and after, 8 connections",
+            _counted(count, "guest"),
+            rounds.ratios("module", "careful"),
+            detail=f"{rounds.median('module'):.2f} s : {rounds.median('careful'):.2f} s",
+        )
 
     def _against_loops(self, count: int) -> Iterator[Row]:
         host = self._host(count)
