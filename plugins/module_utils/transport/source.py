@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import stat
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 from ..device import Source
 from ..errors import UnsafeSourceError
@@ -47,8 +47,11 @@ def check_source(source: Source, qemu_user: QemuUser = None) -> None:
 
 
 def _check_device(path: str, qemu_user: QemuUser) -> None:
-    for link, reason in _replaceable_parts(path):
-        raise UnsafeSourceError(f"source {path}: {reason} {link}, so it could become another file at any time")
+    replaceable = _replaceable_at(path)
+    if replaceable:
+        raise UnsafeSourceError(
+            f"source {path}: others than root can write to {replaceable}, so it could become another file at any time"
+        )
     try:
         status = os.stat(path)
     except OSError as error:
@@ -64,24 +67,32 @@ def _check_device(path: str, qemu_user: QemuUser) -> None:
     _as_user(path, qemu_user)
 
 
-def _replaceable_parts(path: str) -> Iterator[Tuple[str, str]]:
-    """Directories and links on the way to the device that somebody else than root could swap, as sshd looks at keys."""
-    for _ in range(40):  # as many links as the kernel follows
-        directory = os.path.dirname(path)
-        while True:
-            try:
-                status = os.stat(directory)
-            except OSError:
-                return  # the device's own stat() says it better
+def _replaceable_at(path: str) -> str:
+    """The first directory on the way to the device in which others than root could swap something, or nothing.
+
+    Step by step as the kernel goes, since a link leads through directories that the path does not name.
+    """
+    directory, ahead, links = "/", path.split("/"), 0
+    while ahead:
+        try:
+            status = os.stat(directory)
             if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                yield directory, "others than root can write to"
-                return
-            if directory == "/":
-                break
-            directory = os.path.dirname(directory)
-        if not os.path.islink(path):
-            return
-        path = os.path.join(os.path.dirname(path), os.readlink(path))
+                return directory
+            part, *ahead = ahead
+            entry = os.path.join(directory, part)
+            if part == "..":
+                directory = os.path.dirname(directory)
+            elif part not in ("", ".") and os.path.islink(entry):
+                links += 1
+                target = os.readlink(entry)
+                directory, ahead = "/" if target.startswith("/") else directory, target.split("/") + ahead
+            elif part not in ("", "."):
+                directory = entry
+        except OSError:
+            break  # the device's own stat() says it better
+        if links > 40:  # as many as the kernel follows
+            break
+    return ""
 
 
 def _is_watchdog(number: Tuple[int, int]) -> bool:

@@ -111,9 +111,7 @@ def test_devices_that_end_or_repeat(name: str, minor: int) -> None:
     assert refusal(f"/dev/{name}") == f"is device 1:{minor}, which is no source of randomness"
 
 
-@pytest.mark.parametrize(
-    ("major", "minor"), [(1, 1), (1, 2), (1, 4), (1, 11), (1, 3), (10, 130)], ids=lambda number: str(number)
-)
+@pytest.mark.parametrize(("major", "minor"), [(1, 1), (1, 2), (1, 4), (1, 11), (1, 3), (10, 130)], ids=str)
 def test_a_node_is_judged_by_its_number_whatever_its_name(
     major: int, minor: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +166,22 @@ def test_a_directory_that_others_can_write_to(
     (folder / "deep").mkdir()
     (folder / "deep" / "rng").symlink_to("/dev/urandom")
     assert refusal(folder / "deep" / "rng") == why
+
+
+def test_a_directory_that_only_a_link_leads_through(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could put another one in the place of ``inner``, which itself is root's."""
+    (folder / "home" / "inner").mkdir(parents=True)
+    (folder / "home" / "inner" / "rng").symlink_to("/dev/urandom")
+    (folder / "link").symlink_to("home/inner")
+    below = transport.os.stat
+
+    def stat_of(path: Any, **options: Any) -> Any:
+        if str(path) == str(folder / "home"):
+            return SimpleNamespace(st_mode=stat.S_IFDIR | 0o755, st_uid=1000, st_rdev=0)
+        return below(path, **options)
+
+    monkeypatch.setattr(transport.os, "stat", stat_of)
+    assert refusal(folder / "link" / "rng").startswith(f"others than root can write to {folder / 'home'}, ")
 
 
 def test_a_real_world_writable_directory() -> None:
