@@ -13,6 +13,7 @@ from typing import Any, Dict, List
 from ansible.module_utils.basic import AnsibleModule
 
 from ..errors import GuestError, HypervisorError, RngError
+from ..observation import ObservedGuest
 from ..text import printable
 from .arguments import parse_requests
 from .bounded import STALLED, bounded
@@ -64,42 +65,46 @@ def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> L
         if twin is not journey:
             twin.error = journey.error = "is given twice in devices, by name and by UUID"
             continue
-        _check(journey, session, backend)
+        _check(journey, journey.before, session, backend)
     return journeys
 
 
-def _check(journey: Journey, session: Any, backend: Any) -> None:
-    decision = journey.decide(journey.before)
-    if decision is None or decision.error:
-        journey.error = decision.error if decision else ""
-        return
+def _check(journey: Journey, guest: ObservedGuest, session: Any, backend: Any) -> None:
+    decision = journey.decide(guest)
+    journey.error = decision.error
     device = decision.live.add or decision.config.add
     if device is not None:
         try:
-            backend.check(session, journey.before, device)
+            backend.check(session, guest, device)
         except RngError as error:
             journey.error = str(error)
 
 
 def _travel(journeys: List[Journey], backend: Any, patience: float) -> None:
-    """Send the guests on their way. A guest that hangs holds up its own worker only, and not for ever.
+    """Send the guests on their way. Guests that hang hold up their own workers only, and not for ever.
 
-    :param patience: the seconds in which at least one guest has to arrive.
+    :param patience: the seconds in which at least one guest has to arrive; those under way are then given up, and
+        fresh workers serve the others.
     """
     todo: queue.SimpleQueue[Journey] = queue.SimpleQueue()
     done: queue.SimpleQueue[Journey] = queue.SimpleQueue()
     for journey in journeys:
         todo.put(journey)
-    for dummy in range(min(WORKERS, len(journeys))):
-        threading.Thread(target=_work, args=(todo, done, backend), daemon=True).start()
+    _hire(todo, done, backend)
     waiting = {id(journey): journey for journey in journeys}
     while waiting:
         try:
-            waiting.pop(id(done.get(timeout=patience)))
+            waiting.pop(id(done.get(timeout=patience)), None)
         except queue.Empty:
-            for journey in waiting.values():
+            for journey in [journey for journey in waiting.values() if journey.under_way]:
                 journey.error = f"no answer from the hypervisor within {patience:g} seconds, the outcome is unknown"
-            return
+                del waiting[id(journey)]
+            _hire(todo, done, backend)
+
+
+def _hire(todo: queue.SimpleQueue[Journey], done: queue.SimpleQueue[Journey], backend: Any) -> None:
+    for dummy in range(min(WORKERS, todo.qsize())):
+        threading.Thread(target=_work, args=(todo, done, backend), daemon=True).start()
 
 
 def _work(todo: Any, done: Any, backend: Any) -> None:
@@ -109,6 +114,7 @@ def _work(todo: Any, done: Any, backend: Any) -> None:
             journey = todo.get_nowait()
         except queue.Empty:
             return
+        journey.under_way = True
         journey.error = "a fault of this collection; its traceback is in the module's stderr"
         try:
             session = _walk(journey, session, backend)

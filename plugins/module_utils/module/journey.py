@@ -42,20 +42,18 @@ class Journey:
     before: Optional[ObservedGuest] = None
     after: Optional[ObservedGuest] = None
     error: str = ""
+    under_way: bool = False
     asked: Set[str] = field(default_factory=set)  # aliases of the devices that the running guest was told to release
     refusal: str = ""  # what the hypervisor said when it would not take a device from the running guest
 
-    def decide(self, guest: Optional[ObservedGuest]) -> Optional[Decision]:
-        if guest is None:
-            return None
+    def decide(self, guest: ObservedGuest) -> Decision:
         return decide(
             self.wanted, guest, self.options.capabilities, live=self.options.live, exclusive=self.options.exclusive
         )
 
     @property
     def acts(self) -> bool:
-        decision = self.decide(self.before)
-        return not self.error and decision is not None and decision.acts
+        return not self.error and self.before is not None and self.decide(self.before).acts
 
     def look(self, session: Any) -> None:
         """See what the guest is now."""
@@ -66,11 +64,11 @@ class Journey:
 
         :raises GuestError: what could not be done; whatever was done stands in ``after``.
         """
-        guest = self.after or self.before
         for dummy in range(_ROUNDS):
-            decision = self.decide(guest)
-            if guest is None or decision is None or not decision.acts or self._only_waits(decision):
+            guest = self.after or self.before
+            if guest is None or self._is_done(self.decide(guest)):
                 return
+            decision = self.decide(guest)
             failure = None
             try:
                 self._apply(session, guest, decision)
@@ -79,9 +77,7 @@ class Journey:
             self.look(session)
             if failure is not None and self.after is not None and _state(self.after) == _state(guest):
                 raise failure
-            guest = self.after
-        decision = self.decide(guest)
-        if decision is not None and decision.acts and not self._only_waits(decision):
+        if self.after is not None and not self._is_done(self.decide(self.after)):
             raise GuestError("it kept changing while it was being changed; run again")
 
     def _apply(self, session: Any, guest: ObservedGuest, decision: Decision) -> None:
@@ -114,23 +110,23 @@ class Journey:
         if decision.live.remove:
             session.wait_removed(guest, tuple(found.alias for found in decision.live.remove), self.options.wait)
 
-    def _only_waits(self, decision: Decision) -> bool:
+    def _is_done(self, decision: Decision) -> bool:
         """Nothing left but removals that the running guest was asked for already and has not acknowledged."""
         left = decision.live
         return not decision.config.acts and left.add is None and all(gone.alias in self.asked for gone in left.remove)
 
     def result(self, check_mode: bool) -> Dict[str, Any]:
         """The entry of this guest in the module's ``guests``."""
-        before, first = self.before, self.decide(self.before)
-        if before is None or first is None:
+        before = self.before
+        if before is None:
             return self._entry(False, converge.NOT_APPLICABLE, converge.NOT_APPLICABLE, self.error)
         if self.error and self.after is None:
             return self._entry(False, _untouched(before.config), _untouched(before.live), self.error)
+        first = self.decide(before)
         if check_mode:
             return self._entry(first.acts, first.config.status, first.live.status, first.reason, before)
         after = self.after or before
         last = self.decide(after)
-        assert last is not None
         config = _status(before.config, after.config, last.config, self.wanted)
         live = _status(before.live, after.live, last.live, self.wanted)
         reason = first.reason
@@ -155,22 +151,17 @@ class Journey:
 
     def diff(self, check_mode: bool) -> Optional[Dict[str, str]]:
         """Before and after as text, in Ansible's form; None when they are the same."""
-        decision = self.decide(self.before)
-        if self.before is None or decision is None:
+        before = self.before
+        if before is None:
             return None
-        old = _described(self.before.config, self.before.live)
-        if check_mode:
-            new = (
-                old
-                if self.error
-                else _described(
-                    _predicted(self.before.config, decision.config, self.wanted),
-                    _predicted(self.before.live, decision.live, self.wanted),
-                )
-            )
-        else:
-            after = self.after or self.before
-            new = _described(after.config, after.live)
+        config, live = before.config, before.live
+        if not check_mode and self.after is not None:
+            config, live = self.after.config, self.after.live
+        elif check_mode and not self.error:
+            decision = self.decide(before)
+            config = _predicted(config, decision.config, self.wanted)
+            live = _predicted(live, decision.live, self.wanted)
+        old, new = _described(before.config, before.live), _described(config, live)
         return None if old == new else {"before": old, "after": new}
 
 

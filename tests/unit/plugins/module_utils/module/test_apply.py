@@ -155,6 +155,25 @@ def test_no_answer_at_all(hypervisor: Any, run_module: Any, monkeypatch: pytest.
     assert outcome(result)[3] == "no answer from the hypervisor within 0.2 seconds, the outcome is unknown"
 
 
+def test_as_many_hung_guests_as_workers_do_not_keep_the_next_one_waiting(
+    hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = [hypervisor.add(f"hung{number}", OLD, None) for number in range(apply.WORKERS)]
+    hypervisor.add("web1", OLD, None)
+    release = threading.Event()
+    monkeypatch.setattr(apply, "STALLED", 0.5)
+    hypervisor.hook = lambda domain, call, layer: (
+        release.wait(10) if call == "attach" and any(domain is guest for guest in hung) else None
+    )
+    devices = [{"guest": f"hung{number}"} for number in range(apply.WORKERS)] + [{"guest": "web1"}]
+    result = run_module(libvirt_rng.main, devices=devices, wait=0)
+    release.set()
+    for worker in [thread for thread in threading.enumerate() if "_work" in thread.name]:
+        worker.join(5)
+    assert all(guest["error"].startswith("no answer from the hypervisor") for guest in result["guests"][:-1])
+    assert outcome(result, apply.WORKERS) == (True, "replaced", "not_applicable", None)
+
+
 def test_a_long_wait_for_the_guest_is_no_stall(
     hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ def test_an_answer_is_handed_over() -> None:
 
 def test_an_error_is_raised_where_it_was_asked_for() -> None:
     with pytest.raises(GuestError, match="no"):
-        bounded(lambda: (_ for _ in ()).throw(GuestError("no")), "counting")
+        bounded(lambda: (item for item in ()).throw(GuestError("no")), "counting")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
