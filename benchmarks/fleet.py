@@ -59,7 +59,7 @@ class Meter:
 
     def __init__(self) -> None:
         mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-        root = next((Path(path) for _, path, kind, *_ in mounts if kind == "cgroup2"), None)
+        root = next((Path(path) for dummy, path, kind, *dummies in mounts if kind == "cgroup2"), None)
         if root is None:
             raise BenchmarkError("no control groups (version 2) are mounted here")
         own = Path("/proc/self/cgroup").read_text().split("0::/")[1].splitlines()[0]
@@ -135,7 +135,7 @@ class Controller:
                 stdout=output,
                 stderr=output,
             )
-            _, status, usage = os.wait4(process.pid, 0)
+            dummy, status, usage = os.wait4(process.pid, 0)
             seconds, cpu = time.monotonic() - begin, self.meter.seconds() - used
             process.returncode = os.waitstatus_to_exitcode(status)
         text = log.read_text(errors="replace")

@@ -54,7 +54,7 @@ def write(document: Path, rows: Sequence[Row], sizes: Sizes) -> None:
     """Replace what is between the markers."""
     text = document.read_text()
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    dummy, end, after = rest.partition(END)
     if not begin or not end:
         raise BenchmarkError(f"{document} has no place for the table")
     document.write_text(f"{before}{BEGIN}\n{_circumstances(sizes)}\n\n{table(rows)}\n{END}{after}")

@@ -94,7 +94,7 @@ def _controllers(devices: ET.Element, guest: GuestSpec, net: GuestNet | None) ->
         return
     ET.SubElement(devices, "controller", type="pci", model="pcie-root")
     taken = 1 + bool(net) + len(_fragment(guest, guest.rng))  # the agent's virtio-serial, the NIC, each RNG
-    for _ in range(taken + guest.spare_ports):
+    for dummy in range(taken + guest.spare_ports):
         ET.SubElement(devices, "controller", type="pci", model="pcie-root-port")
 
 

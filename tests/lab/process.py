@@ -67,7 +67,7 @@ class Process:
     @classmethod
     def _parse(cls, stat: str) -> Process:
         # The name in parentheses may hold anything; what follows its end is numbers, the 22nd field the start time.
-        before, _, after = stat.rpartition(")")
+        before, dummy, after = stat.rpartition(")")
         return cls(int(before.split()[0]), int(after.split()[19]))
 
     def alive(self) -> bool:

@@ -165,7 +165,7 @@ def _build(kind: type[T], where: str, name: str | None, given: Mapping[str, Any]
         wanted = type(defaults[key])
         if wanted is tuple and isinstance(value, (list, tuple)):
             value = tuple(str(item) for item in value)
-        if type(value) is not wanted:
+        if not isinstance(value, wanted) or isinstance(value, bool) is not (wanted is bool):  # True is an int
             raise LabError(f"{where}: {key}: {value!r} is not of type {wanted.__name__}")
         values[key] = value
     return kind(**values)

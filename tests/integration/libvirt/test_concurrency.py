@@ -25,7 +25,7 @@ def test_two_runs_at_once_make_one_device(hv: Hypervisor, runner: Guest) -> None
     before = hv.documents()
     for max_bytes in (1024, 2048, 4096, 8192):
         devices = [{"guest": name, "max_bytes": max_bytes} for name in names]
-        runs = [hv.start_module(devices, wait=20) for _ in range(2)]
+        runs = [hv.start_module(devices, wait=20) for dummy in range(2)]
         ended = [Outcome(json.loads(run.communicate(timeout=120)[0])) for run in runs]
         assert [run.result["guests"] for run in ended if run.failed] == []
         assert not hv.module(devices).changed

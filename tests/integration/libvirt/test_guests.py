@@ -123,7 +123,7 @@ def test_paused_guest_takes_a_device_and_releases_one_once_it_goes_on(hv: Hyperv
 
 def test_firmware_only_guest_never_releases_and_never_collects_devices(hv: Hypervisor) -> None:
     hv.define("bios", firmware_only=True, running=True, rng=FOREIGN)
-    for _ in range(2):
+    for dummy in range(2):
         cycle = hv.cycle([{"guest": "bios"}], wait=1, predictable=False)
         assert cycle.applied.guest("bios")["live"] == "pending_removal"
         assert hv.counts("bios") == (1, 2)
@@ -185,7 +185,7 @@ def test_no_free_port_needs_a_restart_and_gets_the_device_by_it(hv: Hypervisor, 
 def test_two_identical_foreign_rngs_become_one(hv: Hypervisor, runner: Guest) -> None:
     hv.define("twins", firmware_only=True, rng=SAME * 2)
     hv.host.write("/run/same.xml", SAME)
-    for _ in range(2):
+    for dummy in range(2):
         hv.host.virsh("attach-device", runner.uuid, "/run/same.xml", "--live", "--config")
     assert hv.counts(runner.name) == (2, 2)
     cycle = hv.cycle([{"guest": "twins"}, {"guest": runner.name}])

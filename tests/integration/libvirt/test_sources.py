@@ -95,7 +95,7 @@ def test_link_swapped_between_check_and_attach(hv: Hypervisor, runner: Guest) ->
     hv.host.check("sh", "-ec", "mkdir -p /srv/swap && chown nobody /srv/swap && ln -s /dev/urandom /srv/swap/rng")
     hv.host.check("sh", "-c", f"setsid setpriv --reuid nobody --clear-groups sh -c '{SWAPPER}' >/dev/null 2>&1 &")
     try:
-        for _ in range(5):
+        for dummy in range(5):
             done = hv.module([{"guest": runner.name, "source": "/srv/swap/rng"}])
             assert "others than root can write to /srv/swap" in done.guest(runner.name)["error"]
         hv.survives(runner)

@@ -100,9 +100,9 @@ def options(chosen: random.Random, number: int) -> list[str]:
 def document(connection: object, words: list[str]) -> str | None:
     """What virt-install prints for a combination; None when it refuses it."""
     sys.argv = ["virt-install", *words, "--check=all=off", "--dry-run", "--print-xml"]
-    output = io.StringIO()
+    output, refusal = io.StringIO(), io.StringIO()
     try:
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()) as refusal:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(refusal):
             virtinstall.main(conn=connection)
     except (SystemExit, Exception) as error:  # noqa: BLE001 - whatever virt-install may throw
         print(error, refusal.getvalue()[-300:], file=sys.stderr)

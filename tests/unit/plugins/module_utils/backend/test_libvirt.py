@@ -161,7 +161,9 @@ def test_check(device: dict[str, Any], why: str, hypervisor: Any) -> None:
 def test_a_libvirt_that_cannot_tell_what_qemu_knows_is_no_obstacle(
     hypervisor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend.codec, "parse_rng_capabilities", lambda xml: (_ for _ in ()).throw(GuestError("old")))
+    monkeypatch.setattr(
+        backend.codec, "parse_rng_capabilities", lambda xml: (item for item in ()).throw(GuestError("old"))
+    )
     assert refusal(hypervisor, RngDevice.from_wire({"source": "builtin"})) == ""
 
 
