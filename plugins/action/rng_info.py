@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.kernel import probe
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "root": {"type": "str", "default": "/"},
@@ -30,9 +30,10 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
         result["changed"] = False
-        options, mistakes = _options(self._task.args)
+        options, mistakes = validate("rng_info", ARGUMENT_SPEC, self._task.args)
+        mistakes = mistakes or "; ".join(_mistakes(options["root"], options["timeout"]))
         if mistakes:
-            return {**result, "failed": True, "msg": "; ".join(mistakes)}
+            return {**result, "failed": True, "msg": mistakes}
         if getattr(self._connection._shell, "_IS_WINDOWS", False):
             return {**result, **_unsupported("only Linux is supported; this is a connection to Windows")}
         answer = self._low_level_execute_command(probe.command(options["root"], options["timeout"]))
@@ -44,17 +45,6 @@ class ActionModule(ActionBase):
             said = printable(answer["stderr"].strip())
             result.update(failed=True, msg=f"{error}; its error output: {said}" if said else str(error))
         return result
-
-
-def _options(arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The options with their defaults, and what is wrong with them."""
-    validation = ArgumentSpecValidator(ARGUMENT_SPEC).validate(arguments)
-    options: dict[str, Any] = validation.validated_parameters
-    if validation.unsupported_parameters:
-        return options, [f"Unsupported parameters for (fleet.rng.rng_info) module: {validation.errors.msg}"]
-    if validation.error_messages:
-        return options, list(validation.error_messages)
-    return options, _mistakes(options["root"], options["timeout"])
 
 
 def _mistakes(root: str, timeout: int) -> list[str]:

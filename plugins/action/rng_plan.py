@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 from ansible_collections.fleet.rng.plugins.plugin_utils.capabilities import capabilities_of
 from ansible_collections.fleet.rng.plugins.plugin_utils.plan import Hypervisor, InventoryGuest, Settings, make_plan
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import DEFAULTS, HOST_FIELDS, PREFIX, Untemplated
@@ -40,7 +40,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         task_vars = task_vars or {}
-        options = self._options()
+        options, mistakes = validate("rng_plan", ARGUMENT_SPEC, self._task.args)
+        if mistakes:
+            raise AnsibleActionFail(mistakes)
         groups: Mapping[str, list[str]] = task_vars["groups"]
         hosts = _batch(task_vars, options["observation"]) if options["hosts"] is None else options["hosts"]
         variables = _Variables(self._task, self._templar, task_vars["hostvars"])
@@ -71,13 +73,6 @@ class ActionModule(ActionBase):
             )
         result.update(changed=False, plan=plan)
         return result
-
-    def _options(self) -> dict[str, Any]:
-        validation = ArgumentSpecValidator(ARGUMENT_SPEC).validate(self._task.args)
-        if validation.error_messages:
-            raise AnsibleActionFail("; ".join(validation.error_messages))
-        options: dict[str, Any] = validation.validated_parameters
-        return options
 
 
 def _batch(task_vars: Mapping[str, Any], observation: str) -> list[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "lines": {"type": "list", "elements": "str", "required": True},
@@ -32,10 +32,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         del tmp
-        validation = ArgumentSpecValidator(ARGUMENT_SPEC).validate(self._task.args)
-        if validation.error_messages:
-            raise AnsibleActionFail("; ".join(validation.error_messages))
-        lines = [printable(line, LIMIT) for line in validation.validated_parameters["lines"]]
+        options, mistakes = validate("rng_show", ARGUMENT_SPEC, self._task.args)
+        if mistakes:
+            raise AnsibleActionFail(mistakes)
+        lines = [printable(line, LIMIT) for line in options["lines"]]
         display.display("\n".join(lines))
         result.update(changed=False, lines=lines)
         return result
