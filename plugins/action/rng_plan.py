@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
         if mistakes:
             raise AnsibleActionFail(mistakes)
         groups: Mapping[str, list[str]] = task_vars["groups"]
-        hosts = _batch(task_vars, options["observation"]) if options["hosts"] is None else options["hosts"]
+        hosts = task_vars["ansible_play_batch"] if options["hosts"] is None else options["hosts"]
         variables = _Variables(self._task, self._templar, task_vars["hostvars"])
         unknown = [name for name in hosts if name not in task_vars["hostvars"]]
         if unknown:
@@ -73,22 +73,6 @@ class ActionModule(ActionBase):
             )
         result.update(changed=False, plan=plan)
         return result
-
-
-def _batch(task_vars: Mapping[str, Any], observation: str) -> list[str]:
-    """The hosts of the batch, and those that fell out of the play when they were observed: the plan says so.
-
-    A host that fell out later, in an earlier batch, has had its turn: what was observed of it is no longer true.
-    """
-    batch: list[str] = list(task_vars["ansible_play_batch"])
-    here = {*batch, *task_vars["ansible_play_hosts"]}
-    lost = [name for name in task_vars["ansible_play_hosts_all"] if name not in here]
-    return batch + [name for name in lost if _unobserved(task_vars["hostvars"].raw_get(name).get(observation))]
-
-
-def _unobserved(result: Any) -> bool:
-    """Whether a task to observe the host was run, and failed."""
-    return isinstance(result, Mapping) and bool(result.get("failed") or result.get("unreachable"))
 
 
 def _groups_within(groups: Mapping[str, list[str]], guests: str) -> dict[str, list[str]]:

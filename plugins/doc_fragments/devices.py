@@ -84,7 +84,7 @@ options:
     default: true
   wait:
     description:
-      - The seconds that a running guest has to release a device.
+      - The seconds that a running guest has to release a device, from V(0) to V(600).
       - A guest that has not done so in time keeps it, as RV(guests[].live=pending_removal).
       - A later run finishes the removal.
     type: int

@@ -72,9 +72,6 @@ class ObservedGuest:
     notes: Tuple[str, ...] = ()
     error: str = ""
 
-    def devices(self, layer: str) -> Optional[Devices]:
-        return self.config if layer == CONFIG else self.live
-
     def blocked_on(self, layer: str) -> str:
         return dict(self.blocked).get(layer, "")
 

@@ -28,7 +28,7 @@ options:
   hosts:
     description:
       - The hypervisors to plan.
-      - By default those of the current batch, and those that fell out of the play when they were observed.
+      - By default those of the current batch that are still in the play.
       - A host that was not observed gets an C(error), and the others are planned.
     type: list
     elements: str

@@ -35,6 +35,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     Layer,
     Override,
     Policy,
+    check_hypervisor,
     host_budget,
     host_switch,
     parse_overrides,
@@ -161,6 +162,8 @@ def _plan_host(
 ) -> dict[str, Any]:
     """Raises RngError for what concerns the host as a whole."""
     name, variables = hypervisor.name, hypervisor.variables
+    facts = _hypervisor_facts(hypervisor.observation)
+    check_hypervisor(name, variables.get("hypervisor"), facts.get("kind"))
     overrides = parse_overrides(name, variables.get("overrides"))
     budget = host_budget(name, variables.get("host_budget"))
     live, exclusive = settings.live, settings.exclusive
@@ -169,7 +172,7 @@ def _plan_host(
     if exclusive is None:
         exclusive = host_switch(name, "exclusive", variables.get("exclusive"), True)
     remove = host_switch(name, "remove", variables.get("remove"), False)
-    capabilities = settings.capabilities(_hypervisor_facts(hypervisor.observation))
+    capabilities = settings.capabilities(facts)
     layer = Layer.of_hypervisor(name, variables)
     for candidate in candidates:
         if not candidate.refused and not candidate.copy:

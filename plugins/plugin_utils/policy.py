@@ -43,7 +43,7 @@ DEFAULTS: Mapping[str, Any] = {
     "min_bytes": 0,
 }
 DEVICE_FIELDS = ("source", "max_bytes", "period", "model", "driver")
-HOST_FIELDS = ("host_budget", "overrides", "live", "exclusive", "remove")  # of a hypervisor as a whole
+HOST_FIELDS = ("hypervisor", "host_budget", "overrides", "live", "exclusive", "remove")  # of a hypervisor as a whole
 MAX_WEIGHT = 1_000_000
 
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -168,6 +168,12 @@ def resolve(
         min_bytes=min_bytes,
         origin=chosen.origins(*DEFAULTS),
     )
+
+
+def check_hypervisor(host: str, value: object, kind: object) -> None:
+    """``virtio_rng_hypervisor``: what is said to run on the host; it must be what answered there."""
+    if value not in (None, "auto", kind):
+        raise InvalidValueError(f"hypervisor {printable(host, 80)}: {PREFIX}hypervisor", value, f"auto, {kind}")
 
 
 def host_budget(host: str, value: object) -> int | None:

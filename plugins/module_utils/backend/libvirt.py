@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ..codec import libvirt as codec
 from ..converge import Capabilities
 from ..device import RngDevice
-from ..errors import GuestError, RngError, UnsafeSourceError
+from ..errors import GuestError, UnsafeSourceError
 from ..observation import CONFIG, LIVE, FoundDevice, ObservedGuest
 from ..transport.libvirt import Connection, DomainEntry
 from ..transport.source import check_source
@@ -37,9 +37,6 @@ class Session:
         self._entries: Dict[str, DomainEntry] = {}
         self._identities: Dict[str, Tuple[str, str, str, str]] = {}
         self._known: Dict[Tuple[str, str, str, str], Tuple[Names, Names]] = {}
-
-    def close(self) -> None:
-        self.connection.close()
 
     def observe_all(self, models: Optional[Mapping[str, str]] = None) -> List[ObservedGuest]:
         """Every guest, sorted by name.
@@ -122,8 +119,9 @@ class Session:
         it began, and needs no event loop beside the workers.
         """
         entry, until = self._entry(guest), time.monotonic() + seconds
-        while any(found.alias in aliases for found in codec.parse_domain(self.connection.xml(entry, LIVE)).rngs):
-            if time.monotonic() > until:
+        while time.monotonic() < until:
+            now = codec.parse_domain(self.connection.xml(entry, LIVE))
+            if not now.running or not any(found.alias in aliases for found in now.rngs):
                 return
             time.sleep(_POLL)
 
@@ -170,7 +168,7 @@ class Backend:
     def _check_qemu(self, session: Session, guest: ObservedGuest, device: RngDevice) -> None:
         try:
             models, backends = session.known_to_qemu(guest)
-        except RngError:
+        except GuestError:
             return  # libvirt cannot probe this guest's QEMU here; it will say why when the device is attached
         if device.source.kind not in backends:
             raise UnsafeSourceError(f"source {device.source}: this guest's QEMU knows only {_words(backends)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from dataclasses import replace
 from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
@@ -15,9 +16,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..errors import GuestError, HypervisorError, RngError
 from ..observation import ObservedGuest
 from ..text import printable
-from .arguments import parse_requests
+from .arguments import parse_requests, parse_wait
 from .bounded import STALLED, bounded
-from .journey import Journey, Options
+from .convergence import Convergence, Options
 
 WORKERS = 8  # connections that write at once; more do not help libvirtd
 _RECONNECTS = 3
@@ -26,83 +27,89 @@ _NAMED_ERRORS = 10
 
 def run(module: AnsibleModule, backend: Any) -> None:
     """Converge the guests that the module's ``devices`` names, and exit."""
-    options = Options(
-        capabilities=backend.CAPABILITIES,
-        live=module.params["live"],
-        exclusive=module.params["exclusive"],
-        wait=module.params["wait"],
-    )
     try:
-        journeys = bounded(lambda: _prepare(module.params["devices"], backend, options), "observing the guests")
+        options = Options(
+            capabilities=backend.CAPABILITIES,
+            live=module.params["live"],
+            exclusive=module.params["exclusive"],
+            wait=parse_wait(module.params["wait"]),
+        )
+        convergences = bounded(lambda: _prepare(module.params["devices"], backend, options), "observing the guests")
     except RngError as error:
         module.fail_json(msg=str(error), guests=[])
     if not module.check_mode:
-        _travel([journey for journey in journeys if journey.acts], backend, STALLED + options.wait)
-    _report(module, journeys)
+        given_up = _converge_all(
+            [convergence for convergence in convergences if convergence.acts], backend, STALLED + options.wait
+        )
+        convergences = [given_up.get(convergence.name, convergence) for convergence in convergences]
+    _report(module, convergences)
 
 
-def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> List[Journey]:
+def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> List[Convergence]:
     """Find every guest, decide, and check what is to be given to it; a connection is opened only when one asks."""
     requests = parse_requests(devices, options.capabilities.max_bytes)
-    journeys = [Journey(request.guest, request.device, options, error=request.error) for request in requests]
-    wanted = {journey.name: journey.wanted for journey in journeys if not journey.error}
+    convergences = [Convergence(request.guest, request.device, options, error=request.error) for request in requests]
+    wanted = {convergence.name: convergence.wanted for convergence in convergences if not convergence.error}
     if not wanted:
-        return journeys
+        return convergences
     session = backend.session()
     models = {name: device.model if device else "virtio" for name, device in wanted.items()}
-    observed = session.observe_all(models)
-    by_name = {guest.uuid: guest for guest in observed}
-    by_name.update({guest.name: guest for guest in observed})
-    found: Dict[str, Journey] = {}
-    for journey in journeys:
-        if journey.error:
+    observed = session.observe_all({**{name.lower(): model for name, model in models.items()}, **models})
+    by_name = {guest.name: guest for guest in observed}
+    by_uuid = {guest.uuid: guest for guest in observed}
+    found: Dict[str, Convergence] = {}
+    for convergence in convergences:
+        if convergence.error:
             continue
-        journey.before = by_name.get(journey.name)
-        if journey.before is None:
-            journey.error = "no guest of this name or UUID is here"
+        convergence.before = by_name.get(convergence.name) or by_uuid.get(convergence.name.lower())
+        if convergence.before is None:
+            convergence.error = "no guest of this name or UUID is here"
             continue
-        twin = found.setdefault(journey.before.uuid, journey)
-        if twin is not journey:
-            twin.error = journey.error = "is given twice in devices, by name and by UUID"
+        twin = found.setdefault(convergence.before.uuid, convergence)
+        if twin is not convergence:
+            twin.error = convergence.error = "is given twice in devices, by name and by UUID"
             continue
-        _check(journey, journey.before, session, backend)
-    return journeys
+        _check(convergence, convergence.before, session, backend)
+    return convergences
 
 
-def _check(journey: Journey, guest: ObservedGuest, session: Any, backend: Any) -> None:
-    decision = journey.decide(guest)
-    journey.error = decision.error
+def _check(convergence: Convergence, guest: ObservedGuest, session: Any, backend: Any) -> None:
+    decision = convergence.decide(guest)
+    convergence.error = decision.error
     device = decision.live.add or decision.config.add
     if device is not None:
         try:
             backend.check(session, guest, device)
         except RngError as error:
-            journey.error = str(error)
+            convergence.error = str(error)
 
 
-def _travel(journeys: List[Journey], backend: Any, patience: float) -> None:
+def _converge_all(convergences: List[Convergence], backend: Any, patience: float) -> Dict[str, Convergence]:
     """Send the guests on their way. Guests that hang hold up their own workers only, and not for ever.
 
     :param patience: the seconds in which at least one guest has to arrive; those under way are then given up, and
         fresh workers serve the others.
+    :return: those that were given up, by name, as they were then; their workers may still go on.
     """
-    todo: queue.SimpleQueue[Journey] = queue.SimpleQueue()
-    done: queue.SimpleQueue[Journey] = queue.SimpleQueue()
-    for journey in journeys:
-        todo.put(journey)
+    todo: queue.SimpleQueue[Convergence] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Convergence] = queue.SimpleQueue()
+    for convergence in convergences:
+        todo.put(convergence)
     _hire(todo, done, backend)
-    waiting = {id(journey): journey for journey in journeys}
+    waiting = {convergence.name: convergence for convergence in convergences}
+    given_up: Dict[str, Convergence] = {}
     while waiting:
         try:
-            waiting.pop(id(done.get(timeout=patience)), None)
+            waiting.pop(done.get(timeout=patience).name, None)
         except queue.Empty:
-            for journey in [journey for journey in waiting.values() if journey.under_way]:
-                journey.error = f"no answer from the hypervisor within {patience:g} seconds, the outcome is unknown"
-                del waiting[id(journey)]
+            why = f"no answer from the hypervisor within {patience:g} seconds, the outcome is unknown"
+            for convergence in [convergence for convergence in waiting.values() if convergence.under_way]:
+                given_up[convergence.name] = replace(waiting.pop(convergence.name), error=why)
             _hire(todo, done, backend)
+    return given_up
 
 
-def _hire(todo: queue.SimpleQueue[Journey], done: queue.SimpleQueue[Journey], backend: Any) -> None:
+def _hire(todo: queue.SimpleQueue[Convergence], done: queue.SimpleQueue[Convergence], backend: Any) -> None:
     for dummy in range(min(WORKERS, todo.qsize())):
         threading.Thread(target=_work, args=(todo, done, backend), daemon=True).start()
 
@@ -111,55 +118,55 @@ def _work(todo: Any, done: Any, backend: Any) -> None:
     session = None
     while True:
         try:
-            journey = todo.get_nowait()
+            convergence = todo.get_nowait()
         except queue.Empty:
             return
-        journey.under_way = True
-        journey.error = "a fault of this collection; its traceback is in the module's stderr"
+        convergence.under_way = True
+        convergence.error = "a fault of this collection; its traceback is in the module's stderr"
         try:
-            session = _walk(journey, session, backend)
+            session = _converge(convergence, session, backend)
         finally:
-            done.put(journey)
+            done.put(convergence)
 
 
-def _walk(journey: Journey, session: Any, backend: Any) -> Any:
+def _converge(convergence: Convergence, session: Any, backend: Any) -> Any:
     """One guest, over a connection that may break: then read again and go on from there."""
     for attempt in range(_RECONNECTS + 1):
         try:
             if session is None:
                 session = backend.session()
             if attempt:
-                journey.look(session)
-            journey.run(session)
-            journey.error = ""
+                convergence.look(session)
+            convergence.run(session)
+            convergence.error = ""
             return session
         except GuestError as error:
-            journey.error = str(error)
+            convergence.error = str(error)
             return session
         except HypervisorError as error:
-            journey.error = str(error)
+            convergence.error = str(error)
             session = None
             time.sleep(attempt)
     return session
 
 
-def _report(module: AnsibleModule, journeys: List[Journey]) -> None:
-    guests = [journey.result(module.check_mode) for journey in journeys]
+def _report(module: AnsibleModule, convergences: List[Convergence]) -> None:
+    guests = [convergence.result(module.check_mode) for convergence in convergences]
     result: Dict[str, Any] = {"changed": any(guest["changed"] for guest in guests), "guests": guests}
     if module._diff:
-        diffs = [_diff(journey, module.check_mode) for journey in journeys]
+        diffs = [_diff(convergence, module.check_mode) for convergence in convergences]
         result["diff"] = [diff for diff in diffs if diff is not None]
-    failed = [journey for journey in journeys if journey.error]
+    failed = [convergence for convergence in convergences if convergence.error]
     if failed:
-        named = [f"{printable(journey.name)}: {journey.error}" for journey in failed[:_NAMED_ERRORS]]
+        named = [f"{printable(convergence.name)}: {convergence.error}" for convergence in failed[:_NAMED_ERRORS]]
         if len(failed) > _NAMED_ERRORS:
             named.append(f"and {len(failed) - _NAMED_ERRORS} more")
-        module.fail_json(msg=f"{len(failed)} of {len(journeys)} guests failed: " + "; ".join(named), **result)
+        module.fail_json(msg=f"{len(failed)} of {len(convergences)} guests failed: " + "; ".join(named), **result)
     module.exit_json(**result)
 
 
-def _diff(journey: Journey, check_mode: bool) -> Any:
-    diff = journey.diff(check_mode)
+def _diff(convergence: Convergence, check_mode: bool) -> Any:
+    diff = convergence.diff(check_mode)
     if diff is not None:
-        diff["before_header"] = diff["after_header"] = printable(journey.name)
+        diff["before_header"] = diff["after_header"] = printable(convergence.name)
     return diff

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..device import DEFAULT_MAX_BYTES, DEFAULT_PERIOD, DEFAULT_SOURCE, MODELS, RngDevice
-from ..errors import RngError
+from ..errors import InvalidValueError, RngError
 
 # max_bytes and period are raw: a number, a string of digits or "unlimited", and never a silently converted 1.5 or true.
 DEVICES = {
@@ -27,6 +27,8 @@ DEVICES = {
     },
 }
 
+MAX_WAIT = 600
+
 CONVERGE_SPEC: Dict[str, Any] = {
     "devices": DEVICES,
     "live": {"type": "bool", "default": True},
@@ -42,6 +44,13 @@ class Request:
     guest: str
     device: Optional[RngDevice] = None
     error: str = ""
+
+
+def parse_wait(seconds: int) -> int:
+    """The time that a running guest has to release a device, in seconds, within bounds."""
+    if not 0 <= seconds <= MAX_WAIT:
+        raise InvalidValueError("wait", seconds, f"seconds, an integer from 0 to {MAX_WAIT}")
+    return seconds
 
 
 def parse_requests(devices: Sequence[Mapping[str, Any]], max_bytes_limit: int) -> List[Request]:

@@ -62,12 +62,6 @@ class Connection:
             hint = "is libvirtd running, and may this user open it? become may be needed"
             raise HypervisorError(f"cannot open {uri} for {way}: {_message(error)} ({hint})") from error
 
-    def close(self) -> None:
-        try:
-            self._connection.close()
-        except libvirt.libvirtError:
-            pass  # a daemon that has gone away has closed it already
-
     def version(self) -> str:
         number = self.ask(self._connection.getLibVersion)
         return f"{number // 1000000}.{number // 1000 % 1000}.{number % 1000}"

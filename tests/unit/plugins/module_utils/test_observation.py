@@ -69,7 +69,6 @@ def test_only_a_name_is_needed() -> None:
 
 
 def test_layers() -> None:
-    assert (GUEST.devices(CONFIG), GUEST.devices(LIVE)) == (GUEST.config, GUEST.live)
     assert (GUEST.blocked_on(CONFIG), GUEST.blocked_on(LIVE)) == ("", "no free port")
 
 

@@ -335,3 +335,18 @@ def test_somebody_who_undoes_everything(hypervisor: Any, run_module: Any) -> Non
     hypervisor.hook = undo
     result = run_module(libvirt_rng.main, devices=ONE)
     assert result["guests"][0]["error"] == "it kept changing while it was being changed; run again"
+
+
+@pytest.mark.parametrize("wait", [-1, 601])
+def test_the_wait_has_bounds(wait: int, hypervisor: Any, run_module: Any) -> None:
+    hypervisor.add("web1", OLD, None)
+    result = run_module(libvirt_rng.main, devices=ONE, wait=wait)
+    assert result["msg"] == f"wait: {wait} is not valid; allowed: seconds, an integer from 0 to 600"
+    assert hypervisor.writes == []
+
+
+def test_a_uuid_is_known_in_upper_case_and_a_name_is_not(hypervisor: Any, run_module: Any) -> None:
+    domain = hypervisor.add("web1", OLD, None)
+    result = run_module(libvirt_rng.main, devices=[{"guest": domain.id.upper()}, {"guest": "WEB1"}])
+    assert outcome(result) == (True, "replaced", "not_applicable", None)
+    assert outcome(result, 1)[3] == "no guest of this name or UUID is here"

@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.fleet.rng.plugins.module_utils.converge import Capabilities
 from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice
 from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError
-from ansible_collections.fleet.rng.plugins.module_utils.module.journey import Journey, Options
+from ansible_collections.fleet.rng.plugins.module_utils.module.convergence import Convergence, Options
 from ansible_collections.fleet.rng.plugins.module_utils.observation import FoundDevice, ObservedGuest
 
 WANTED = RngDevice.from_wire({"model": "virtio-transitional"})
@@ -29,12 +29,12 @@ class NotingSession:
 
     def add(self, guest: ObservedGuest, layer: str, device: RngDevice, alias: str) -> None:
         self.calls.append(("add", layer, alias))
-        devices = (*(guest.devices(layer) or ()), FoundDevice(device, alias))
+        devices = (*(getattr(guest, layer) or ()), FoundDevice(device, alias))
         self.guest = dataclasses.replace(self.guest, **{layer: devices})
 
     def remove(self, dummy: ObservedGuest, layer: str, found: FoundDevice) -> None:
         self.calls.append(("remove", layer, found.alias))
-        kept = tuple(item for item in self.guest.devices(layer) or () if item.alias != found.alias)
+        kept = tuple(item for item in getattr(self.guest, layer) or () if item.alias != found.alias)
         self.guest = dataclasses.replace(self.guest, **{layer: kept})
 
     def wait_removed(self, dummy: ObservedGuest, aliases: tuple[str, ...], seconds: float) -> None:
@@ -46,8 +46,8 @@ class NotingSession:
 
 
 def test_a_replacement_adds_first_and_looks_afterwards() -> None:
-    session, journey = NotingSession(BEFORE), Journey("web1", WANTED, OPTIONS, before=BEFORE)
-    journey.run(session)
+    session, convergence = NotingSession(BEFORE), Convergence("web1", WANTED, OPTIONS, before=BEFORE)
+    convergence.run(session)
     assert session.calls == [
         ("add", "live", "ua-fleet-rng-2"),
         ("add", "config", "ua-fleet-rng-2"),
@@ -56,16 +56,16 @@ def test_a_replacement_adds_first_and_looks_afterwards() -> None:
         ("wait", ("ua-fleet-rng",), 7),
         ("observe", "virtio-transitional"),
     ]
-    assert journey.result(check_mode=False)["changed"]
+    assert convergence.result(check_mode=False)["changed"]
 
 
 def test_nothing_to_do_is_no_call_at_all() -> None:
     guest = dataclasses.replace(BEFORE, config=(), live=())
-    session, journey = NotingSession(guest), Journey("web1", None, OPTIONS, before=guest)
-    assert not journey.acts
-    journey.run(session)
+    session, convergence = NotingSession(guest), Convergence("web1", None, OPTIONS, before=guest)
+    assert not convergence.acts
+    convergence.run(session)
     assert session.calls == []
-    assert journey.result(check_mode=False) == {
+    assert convergence.result(check_mode=False) == {
         "guest": "web1",
         "changed": False,
         "config": "unchanged",
@@ -76,10 +76,10 @@ def test_nothing_to_do_is_no_call_at_all() -> None:
 
 
 def test_a_guest_that_was_not_found_has_nothing_to_tell() -> None:
-    journey = Journey("web1", WANTED, OPTIONS, error="no guest of this name or UUID is here")
-    assert not journey.acts
-    assert journey.diff(check_mode=False) is None
-    assert journey.result(check_mode=True) == {
+    convergence = Convergence("web1", WANTED, OPTIONS, error="no guest of this name or UUID is here")
+    assert not convergence.acts
+    assert convergence.diff(check_mode=False) is None
+    assert convergence.result(check_mode=True) == {
         "guest": "web1",
         "changed": False,
         "config": "not_applicable",
@@ -90,10 +90,10 @@ def test_a_guest_that_was_not_found_has_nothing_to_tell() -> None:
 
 
 def test_a_refused_guest_is_unchanged_in_check_mode_and_in_its_diff() -> None:
-    journey = Journey("web1", WANTED, OPTIONS, before=BEFORE, error="source: no")
-    result = journey.result(check_mode=True)
+    convergence = Convergence("web1", WANTED, OPTIONS, before=BEFORE, error="source: no")
+    result = convergence.result(check_mode=True)
     assert (result["changed"], result["config"], result["live"]) == (False, "unchanged", "unchanged")
-    assert journey.diff(check_mode=True) is None
+    assert convergence.diff(check_mode=True) is None
 
 
 def test_a_failure_that_changed_nothing_is_raised_after_one_round() -> None:
@@ -102,10 +102,10 @@ def test_a_failure_that_changed_nothing_is_raised_after_one_round() -> None:
             self.calls.append(("add", layer, alias))
             raise GuestError(f"no {device}")
 
-    session, journey = Refusing(BEFORE), Journey("web1", WANTED, OPTIONS, before=BEFORE)
+    session, convergence = Refusing(BEFORE), Convergence("web1", WANTED, OPTIONS, before=BEFORE)
     try:
-        journey.run(session)
+        convergence.run(session)
     except GuestError as error:
-        journey.error = str(error)
-    assert journey.error == f"no {WANTED}"
+        convergence.error = str(error)
+    assert convergence.error == f"no {WANTED}"
     assert [call[0] for call in session.calls] == ["add", "observe"]

@@ -33,7 +33,7 @@ class Options:
 
 
 @dataclass
-class Journey:
+class Convergence:
     """One guest's way: as it was found, as it was last seen, and what went wrong."""
 
     name: str
