@@ -66,6 +66,10 @@ hostname "$name"
 echo "$name" > /etc/hostname
 printf '127.0.0.1 localhost\n%s %s\n' "${address%/*}" "$name" > /etc/hosts
 sed -i 's/^root:[^:]*:/root:*:/' /etc/shadow # sshd refuses an account whose password field begins with "!"
+# libvirtd looks up the user and group that it was built with before it reads qemu.conf, where the lab names others.
+# Debian's libvirt-daemon-system makes them; it is not installed, for it would start a libvirtd on this machine itself.
+for group in kvm libvirt-qemu; do groupadd --force --system "$group"; done
+id libvirt-qemu > /dev/null 2>&1 || useradd --system --no-create-home --gid libvirt-qemu libvirt-qemu
 
 # The lab puts eth0 into our network namespace; a bridge on it lets guests join the same network.
 for _ in $(seq 500); do [ -e /sys/class/net/eth0 ] && break; sleep 0.02; done
