@@ -41,6 +41,15 @@ def test_serial_goes_in_steps(fleet):
     assert fleet.all_rates() == DEFAULT
 
 
+def test_a_step_that_fails_does_not_end_a_run_in_steps(fleet):
+    lost = {"hypervisors": {"hosts": {"gone": {"ansible_host": "127.0.0.1", "ansible_port": 1}}}}
+    bad = {"guests": {"hosts": {"one": {"virtio_rng_source": "/dev/null"}}}}
+    output = fleet.play("fleet.rng.enable_rng", "-e", "rng_serial=1", code=2, inventory={**lost, **bad})
+    assert fleet.all_rates() == {**DEFAULT, "one": []}
+    assert output.count("PLAY [Give the guests their RNG]") == 3
+    assert output.count("failed=1") == 2
+
+
 def test_tags(fleet):
     playbook = [{"import_playbook": "fleet.rng.enable_rng", "tags": "rng"}]
     fleet.play(playbook, "--skip-tags", "rng")
@@ -65,17 +74,29 @@ def test_running_guests_are_left_alone_when_live_is_false(fleet):
 
 def test_an_unreachable_host_stops_nobody(fleet):
     lost = {"hypervisors": {"hosts": {"gone": {"ansible_host": "127.0.0.1", "ansible_port": 1}}}}
-    output = fleet.play("fleet.rng.enable_rng", code=4, inventory=lost)
+    output = fleet.play("fleet.rng.enable_rng", code=2, inventory=lost)
     assert fleet.all_rates() == DEFAULT
-    table = output[output.index("hypervisor  guests") : output.index("PLAY RECAP")]
-    assert "gone" in table
-    assert "Connection refused" in table
+    table = output[output.index("hypervisor  guests") : output.index("PLAY [Say what went wrong]")]
+    assert "gone  not planned  not observed: " in table
+    assert "Connection refused" in " ".join(table.split())
+
+
+def test_a_fleet_that_cannot_be_reached_at_all_has_a_table_too(fleet):
+    away = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    output = fleet.play("fleet.rng.enable_rng", code=2, inventory={"hypervisors": {"hosts": {"hv1": away, "hv2": away}}})
+    assert output.count("not planned  not observed: ") == 2
+    assert fleet.all_rates() == NONE
+
+
+def test_a_directory_for_device_files_is_absolute(fleet):
+    output = fleet.play("fleet.rng.enable_rng", "-e", "virtio_rng_config_dir=here", "--limit", "hv1", code=2)
+    assert "virtio_rng_config_dir: here is not valid; allowed: an absolute path" in " ".join(output.split())
 
 
 def test_an_audit_shows_who_could_not_be_audited(fleet):
     away = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     lost = {"hypervisors": {"hosts": {"gone": away}}, "guests": {"hosts": dict.fromkeys(DEFAULT, away)}}
-    output = fleet.play("fleet.rng.audit_rng", "-e", "rng_audit_guests=true", code=4, inventory=lost)
+    output = fleet.play("fleet.rng.audit_rng", "-e", "rng_audit_guests=true", code=2, inventory=lost)
     assert "Traceback" not in output
     rows = [line.split()[:3] for line in output.splitlines() if " not audited " in line]
     assert rows == [[name, "not", "audited"] for name in ("gone", *sorted(DEFAULT))]
@@ -87,7 +108,7 @@ def test_a_refused_guest_fails_its_host_at_the_end_and_nobody_else(fleet):
     bad = {"guests": {"hosts": {"one": {"virtio_rng_source": "/dev/null"}, "three": {"virtio_rng_max_bytes": 0}}}}
     output = fleet.play("fleet.rng.enable_rng", code=2, inventory=bad)
     assert fleet.all_rates() == {"one": [], "two": ["1024"], "three": [], "four": ["1024"]}
-    table = output[output.index("hypervisor  guests") : output.index("PLAY RECAP")]
+    table = output[output.index("hypervisor  guests") : output.index("PLAY [Say what went wrong]")]
     assert "one" in table
     assert "/dev/null" in table
     assert "virtio_rng_max_bytes" in table
