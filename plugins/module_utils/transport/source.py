@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import stat
-from typing import Any, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 from ..device import Source
 from ..errors import UnsafeSourceError
@@ -34,19 +34,20 @@ QemuUser = Optional[Tuple[int, int]]
 def check_source(source: Source, qemu_user: QemuUser = None) -> None:
     """Raise UnsafeSourceError, with the reason, unless a guest can live on this source.
 
-    :param qemu_user: (uid, gid) that QEMU runs as; a device is then tried with those rights.
+    :param qemu_user: (uid, gid) that QEMU runs as; devices and sockets are tried with those rights.
     """
+    user = qemu_user or (os.geteuid(), os.getegid())
     if source.kind == "random":
-        _check_device(source.path, qemu_user)
+        _check_device(source.path, user)
     elif source.kind == "egd" and source.transport == "unix":
-        _check_connects(source, socket.AF_UNIX, source.path)
+        _check_connects(source, user, socket.AF_UNIX, source.path)
     elif source.kind == "egd" and source.transport == "tcp":
-        _check_tcp(source)
+        _check_connects(source, user, *_resolve(source, socket.SOCK_STREAM))
     elif source.kind == "egd":
         _resolve(source, socket.SOCK_DGRAM)  # UDP has no answer to wait for: the name is all that can be checked
 
 
-def _check_device(path: str, qemu_user: QemuUser) -> None:
+def _check_device(path: str, user: Tuple[int, int]) -> None:
     replaceable = _replaceable_at(path)
     if replaceable:
         raise UnsafeSourceError(
@@ -64,7 +65,7 @@ def _check_device(path: str, qemu_user: QemuUser) -> None:
         raise UnsafeSourceError(f"source {path}: is device {number[0]}:{number[1]}, which is no source of randomness")
     if (number == _HWRNG or path == "/dev/hwrng") and _hwrng_current() in ("", "none"):
         raise UnsafeSourceError(f"source {path}: the kernel of this host has no hardware RNG selected (rng_current)")
-    _as_user(path, qemu_user)
+    _try_device(path, user)
 
 
 def _replaceable_at(path: str) -> str:
@@ -124,35 +125,42 @@ def _kind(mode: int) -> str:
     return "of another kind"
 
 
-def _as_user(path: str, qemu_user: QemuUser) -> None:
-    """Read from the device in a child that has QEMU's rights; the module itself usually is root."""
-    uid, gid = qemu_user or (os.geteuid(), os.getegid())
-    if uid == os.geteuid() or os.geteuid() != 0:
-        code = _read_some(path)
-    else:
-        groups = _groups(uid, gid)  # not in the child, which has but one of the threads that may hold a lock
-        child = os.fork()
-        if child == 0:
-            code = errno.EIO
-            try:
-                os.setgroups(groups)
-                os.setgid(gid)
-                os.setuid(uid)
-                code = _read_some(path)
-            except OSError as error:
-                code = error.errno or errno.EIO
-            finally:  # whatever happens: a second module must not go on from here
-                os._exit(min(code, 255))
-        code = os.WEXITSTATUS(os.waitpid(child, 0)[1])
-    if code == errno.EACCES:
-        rule = f'KERNEL=="{os.path.basename(path)}", GROUP="{gid}", MODE="0640"'
+def _try_device(path: str, user: Tuple[int, int]) -> None:
+    code = _errno_as(user, lambda: _read_some(path))
+    if code == errno.EACCES and os.geteuid() not in (0, user[0]):
         raise UnsafeSourceError(
-            f"source {path}: QEMU (uid {uid}, gid {gid}) may not read it; a udev rule helps: {rule}"
+            f"source {path}: this user may not read it, so it cannot be tried; become root for that"
+        )
+    if code == errno.EACCES:
+        rule = f'KERNEL=="{os.path.basename(path)}", GROUP="{user[1]}", MODE="0640"'
+        raise UnsafeSourceError(
+            f"source {path}: QEMU (uid {user[0]}, gid {user[1]}) may not read it; a udev rule helps: {rule}"
         )
     if code == errno.ENODATA:
         raise UnsafeSourceError(f"source {path}: gives no bytes; a guest would freeze on it")
     if code:
         raise UnsafeSourceError(f"source {path}: cannot be read: {os.strerror(code)}")
+
+
+def _errno_as(user: Tuple[int, int], attempt: Callable[[], int]) -> int:
+    """What ``attempt`` returns with the rights of ``user``, in a child process where the module itself is root."""
+    uid, gid = user
+    if os.geteuid() == uid or os.geteuid() != 0:
+        return attempt()
+    groups = _groups(uid, gid)  # not in the child, which has but one of the threads that may hold a lock
+    child = os.fork()
+    if child == 0:
+        code = errno.EIO
+        try:
+            os.setgroups(groups)
+            os.setgid(gid)
+            os.setuid(uid)
+            code = attempt()
+        except OSError as error:
+            code = error.errno or errno.EIO
+        finally:  # whatever happens: a second module must not go on from here
+            os._exit(min(code, 255))
+    return os.WEXITSTATUS(os.waitpid(child, 0)[1])
 
 
 def _read_some(path: str) -> int:
@@ -183,18 +191,23 @@ def _groups(uid: int, gid: int) -> List[int]:
         return [gid]
 
 
-def _check_connects(source: Source, family: int, address: Any) -> None:
+def _check_connects(source: Source, user: Tuple[int, int], family: int, address: Any) -> None:
+    code = _errno_as(user, lambda: _connect(family, address))
+    if code:
+        raise UnsafeSourceError(f"source {source}: nobody accepts there ({os.strerror(code)})")
+
+
+def _connect(family: int, address: Any) -> int:
+    """An errno; 0 when somebody accepted within the time limit."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(SECONDS)
         try:
             probe.connect(address)
+        except socket.timeout:  # its errno is not set
+            return errno.ETIMEDOUT
         except OSError as error:
-            raise UnsafeSourceError(f"source {source}: nobody accepts there ({error.strerror or error})") from error
-
-
-def _check_tcp(source: Source) -> None:
-    family, address = _resolve(source, socket.SOCK_STREAM)
-    _check_connects(source, family, address)
+            return error.errno or errno.ENAMETOOLONG  # the one that Python raises without a number
+    return 0
 
 
 def _resolve(source: Source, kind: int) -> Tuple[int, Any]:
