@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+PATIENCE = 600  # seconds; only what hangs takes longer, however busy the machine is
 HW_RANDOM = "/sys/devices/virtual/misc/hw_random"
 
 
@@ -37,11 +38,11 @@ class Guest:
 
     def _agent(self, command: str, **arguments: Any) -> Any:
         text = json.dumps({"execute": command, "arguments": arguments})
-        return json.loads(self._virsh("qemu-agent-command", "--timeout", "20", "--domain", self.name, "--cmd", text))[
+        return json.loads(self._virsh("qemu-agent-command", "--timeout", "120", "--domain", self.name, "--cmd", text))[
             "return"
         ]
 
-    def run(self, script: str, timeout: float = 30) -> str:
+    def run(self, script: str, timeout: float = PATIENCE) -> str:
         """What a shell script inside the guest wrote; it has to succeed."""
         pid = self._agent("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})["pid"]
         end = time.monotonic() + timeout

@@ -14,7 +14,7 @@ from typing import Any
 from .domain import guest_uuid
 from .errors import LabError
 from .host import Host
-from .process import wait_for
+from .process import PATIENCE, wait_for
 from .spec import GuestSpec
 
 HW_RANDOM = "/sys/devices/virtual/misc/hw_random"
@@ -61,7 +61,7 @@ class Guest:
         """Pull the plug."""
         self.host.virsh("destroy", "--domain", self.uuid)
 
-    def wait(self, timeout: float = 240) -> None:
+    def wait(self, timeout: float = PATIENCE) -> None:
         """Return once its agent answers."""
         wait_for(f"guest {self.name} of {self.host.name}: its agent", self.answers, timeout, pause=0.25)
 
@@ -74,7 +74,7 @@ class Guest:
             return False
         return True
 
-    def agent(self, command: str, timeout: int = 20, **arguments: Any) -> Any:
+    def agent(self, command: str, timeout: int = 120, **arguments: Any) -> Any:
         """One command of the agent's protocol, and what it returned."""
         text = json.dumps({"execute": command, "arguments": arguments})
         options = ["--timeout", str(timeout), "--domain", self.uuid, "--cmd", text]
@@ -93,7 +93,7 @@ class Guest:
         finally:
             self.agent("guest-file-close", handle=handle)
 
-    def run(self, script: str, timeout: float = 60) -> str:
+    def run(self, script: str, timeout: float = PATIENCE) -> str:
         """Run a shell script in the guest that has to succeed; what it wrote."""
         pid = self.agent("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})["pid"]
         end = time.monotonic() + timeout
@@ -115,7 +115,7 @@ class Guest:
         """The RNGs that the guest's kernel knows, without the pseudo entry of newer kernels."""
         return [name for name in self.read(f"{HW_RANDOM}/rng_available").split() if name != "none"]
 
-    def draw(self, count: int, warm_up: int = 0, timeout: float = 60) -> Draw:
+    def draw(self, count: int, warm_up: int = 0, timeout: float = PATIENCE) -> Draw:
         """Draw ``count`` bytes from /dev/hwrng and time it, after ``warm_up`` bytes that do not count."""
         block = 4096
         while count % block or warm_up % block:
@@ -126,7 +126,7 @@ class Guest:
         drawn, before, after = self.run(script, timeout).split()
         return Draw(int(drawn), float(after) - float(before))
 
-    def draw_quotas(self, max_bytes: int, quotas: int = 3, timeout: float = 60) -> Draw:
+    def draw_quotas(self, max_bytes: int, quotas: int = 3, timeout: float = PATIENCE) -> Draw:
         """Draw some quotas of a device limited to ``max_bytes``: that takes as many periods, whatever came before.
 
         The first quota is free. A little more than it is the warm-up: it ends just after a renewal.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .network import Network
-from .process import Process, run, wait_for
+from .process import PATIENCE, Process, run, wait_for
 from .spec import HostSpec
 
 INSIDE = Path(__file__).parent / "inside"
@@ -71,9 +71,9 @@ class Host:
                 start_new_session=True,
             )
         try:
-            wait_for(f"host {self.name}: its init", lambda: self._there("init.stat"), 10)
+            wait_for(f"host {self.name}: its init", lambda: self._there("init.stat"))
             self.network.plug(self.number, self.process().pid)
-            wait_for(f"host {self.name}: its services", lambda: self._there("ready"), 60)
+            wait_for(f"host {self.name}: its services", lambda: self._there("ready"))
         except LabError as error:
             raise LabError(f"{error}\n{log.read_text(errors='replace')[-2000:]}".strip()) from error
 
@@ -127,7 +127,9 @@ class Host:
         """The command line that runs a command on the host from here."""
         return ["nsenter", "-t", str(self.process().pid), "-m", "-n", "-u", "-p", "-i", "-r", "--", *command]
 
-    def run(self, *command: str, stdin: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, stdin: str | None = None, timeout: float = PATIENCE
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command on the host, as root; the caller judges the exit code."""
         try:
             return subprocess.run(
@@ -142,18 +144,18 @@ class Host:
         except subprocess.TimeoutExpired as error:
             raise LabError(f"host {self.name}: {' '.join(command)[:200]}: no end after {timeout:g} s") from error
 
-    def check(self, *command: str, stdin: str | None = None, timeout: float = 60) -> str:
+    def check(self, *command: str, stdin: str | None = None, timeout: float = PATIENCE) -> str:
         """Run a command on the host that has to succeed, and answer its output."""
         done = self.run(*command, stdin=stdin, timeout=timeout)
         if done.returncode:
             raise LabError(f"host {self.name}: {' '.join(command)[:200]}: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
-    def virsh(self, *arguments: str, timeout: float = 60) -> str:
+    def virsh(self, *arguments: str, timeout: float = PATIENCE) -> str:
         """``virsh`` on the host; a domain is best named by its UUID, as virsh takes the name 5 for an id."""
         return self.check("virsh", "--quiet", "--connect", "qemu:///system", *arguments, timeout=timeout)
 
-    def define(self, *xml: str, timeout: float = 300) -> None:
+    def define(self, *xml: str, timeout: float = PATIENCE) -> None:
         """Define any number of domains, a few milliseconds each."""
         program = (INSIDE / "define.py").read_text()
         self.check("/usr/bin/python3", "-c", program, stdin=json.dumps(xml), timeout=timeout)

@@ -19,13 +19,15 @@ from .errors import LabError
 
 Progress = Callable[[str], None]
 
+PATIENCE = 600.0  # seconds; only what hangs takes longer, however busy the machine is
+
 
 def say(text: str) -> None:
     """The default progress: one line on standard error, so that standard output stays for answers."""
     print(f"lab: {text}", file=sys.stderr, flush=True)
 
 
-def run(*command: str | Path, stdin: str | None = None, timeout: float = 120) -> str:
+def run(*command: str | Path, stdin: str | None = None, timeout: float = PATIENCE) -> str:
     """Run a command that has to succeed, and answer its output."""
     arguments = [str(part) for part in command]
     try:
@@ -40,7 +42,7 @@ def run(*command: str | Path, stdin: str | None = None, timeout: float = 120) ->
     return done.stdout
 
 
-def wait_for(what: str, ready: Callable[[], bool], timeout: float, pause: float = 0.02) -> None:
+def wait_for(what: str, ready: Callable[[], bool], timeout: float = PATIENCE, pause: float = 0.02) -> None:
     """Return once ``ready()`` is true; a LabError after ``timeout`` seconds."""
     end = time.monotonic() + timeout
     while not ready():
@@ -78,7 +80,7 @@ class Process:
             return False
         return self._parse(stat) == self and stat.rpartition(")")[2].split()[0] != "Z"
 
-    def kill(self, timeout: float = 10) -> None:
+    def kill(self, timeout: float = PATIENCE) -> None:
         """End it at once and wait until it is gone; nothing happens when it is gone already."""
         try:
             handle = os.pidfd_open(self.pid)

@@ -87,7 +87,7 @@ def _shared(hv: Hypervisor, name: str) -> Iterator[Guest]:
     guest = hv.lab.guest(name, hv.host.name)
     assert hv.counts(name) == (0, 0), "the test before has left an RNG behind"
     yield guest
-    result = hv.module([{"guest": name, "state": "absent"}]).result
+    result = hv.module([{"guest": name, "state": "absent"}], wait=60).result
     assert hv.counts(name) == (0, 0), result
     if guest.spec.has_agent:
         hv.survives(guest)

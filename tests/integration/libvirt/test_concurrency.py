@@ -12,6 +12,7 @@ from pathlib import Path
 
 from integration.libvirt.hypervisor import PYTHON, Hypervisor, Outcome
 from lab import Guest
+from lab.process import PATIENCE
 
 BUSY_ADMIN = (Path(__file__).parent / "inside" / "busy_admin.py").read_text()
 NOTE = "metadata/{urn:admin}note"
@@ -25,8 +26,8 @@ def test_two_runs_at_once_make_one_device(hv: Hypervisor, runner: Guest) -> None
     before = hv.documents()
     for max_bytes in (1024, 2048, 4096, 8192):
         devices = [{"guest": name, "max_bytes": max_bytes} for name in names]
-        runs = [hv.start_module(devices, wait=20) for dummy in range(2)]
-        ended = [Outcome(json.loads(run.communicate(timeout=120)[0])) for run in runs]
+        runs = [hv.start_module(devices, wait=60) for dummy in range(2)]
+        ended = [Outcome(json.loads(run.communicate(timeout=PATIENCE)[0])) for run in runs]
         assert [run.result["guests"] for run in ended if run.failed] == []
         assert not hv.module(devices).changed
         for name in names:
@@ -38,13 +39,13 @@ def test_two_runs_at_once_make_one_device(hv: Hypervisor, runner: Guest) -> None
 def test_two_runs_at_once_that_want_different_rates(hv: Hypervisor, runner: Guest) -> None:
     """Nobody can say which one wins; there is never a guest without an RNG, and a third run ends the argument."""
     hv.module([{"guest": runner.name}])
-    runs = [hv.start_module([{"guest": runner.name, "max_bytes": rate}], wait=20) for rate in (2048, 4096)]
+    runs = [hv.start_module([{"guest": runner.name, "max_bytes": rate}], wait=60) for rate in (2048, 4096)]
     while any(run.poll() is None for run in runs):
         assert min(hv.counts(runner.name)) >= 1  # type: ignore[type-var]
     for run in runs:
         run.communicate()
     wanted = [{"guest": runner.name, "max_bytes": 8192}]
-    assert not hv.module(wanted, wait=20).failed
+    assert not hv.module(wanted, wait=60).failed
     assert hv.counts(runner.name) == (1, 1)
     assert not hv.module(wanted).changed
 

@@ -31,9 +31,7 @@ WANTED = 150
 @pytest.fixture(scope="module")
 def corpus(spare: Hypervisor) -> Iterator[list[str]]:
     """The names of the defined domains."""
-    done = spare.host.run(
-        PYTHON, "-c", (INSIDE / "define_corpus.py").read_text(), stdin=json.dumps(generated(spare)), timeout=120
-    )
+    done = spare.host.run(PYTHON, "-c", (INSIDE / "define_corpus.py").read_text(), stdin=json.dumps(generated(spare)))
     names: list[str] = json.loads(done.stdout)
     yield names
     spare.host.check(PYTHON, "-c", REMOVE, *names)
@@ -48,7 +46,7 @@ def generated(hv: Hypervisor) -> list[str]:
     cache = cache_directory() / f"corpus-{key}.json"
     if not cache.exists():
         hv.host.check("mkdir", "-p", "/srv/disks")
-        cache.write_text(hv.host.check(PYTHON, "-c", program, str(TRIED), timeout=300))
+        cache.write_text(hv.host.check(PYTHON, "-c", program, str(TRIED)))
     documents: list[str] = json.loads(cache.read_text())
     return documents
 
@@ -67,7 +65,7 @@ def differences(before: Documents, after: Documents, names: list[str]) -> tuple[
 def test_nothing_but_the_rng_changes(corpus: list[str], spare: Hypervisor) -> None:
     assert len(corpus) >= WANTED
     before = spare.documents()
-    added = spare.module([{"guest": name} for name in corpus], timeout=300)
+    added = spare.module([{"guest": name} for name in corpus])
     assert not added.failed, added.msg
     after = spare.documents()
     gained, different = differences(before, after, corpus)
@@ -78,7 +76,7 @@ def test_nothing_but_the_rng_changes(corpus: list[str], spare: Hypervisor) -> No
     assert not spare.module([{"guest": name} for name in corpus]).changed
 
     absent = [{"guest": name, "state": "absent"} for name in corpus]
-    assert not spare.module(absent, timeout=300).failed
+    assert not spare.module(absent).failed
     removed = spare.documents()
     assert differences(before, removed, corpus) == (gained, [])
     assert not [name for name in corpus if rngs(removed[name]["config"] or "")]

@@ -114,7 +114,7 @@ def test_paused_guest_takes_a_device_and_releases_one_once_it_goes_on(hv: Hyperv
         assert hv.counts("runner") == (1, 2)
     finally:
         hv.host.virsh("resume", runner.uuid)
-    finished = hv.module(wanted)
+    finished = hv.module(wanted, wait=60)
     assert finished.statuses("runner")[0] == "unchanged"
     assert hv.counts("runner") == (1, 1)
     wait_for_rng(runner)
@@ -188,7 +188,7 @@ def test_two_identical_foreign_rngs_become_one(hv: Hypervisor, runner: Guest) ->
     for dummy in range(2):
         hv.host.virsh("attach-device", runner.uuid, "/run/same.xml", "--live", "--config")
     assert hv.counts(runner.name) == (2, 2)
-    cycle = hv.cycle([{"guest": "twins"}, {"guest": runner.name}])
+    cycle = hv.cycle([{"guest": "twins"}, {"guest": runner.name}], wait=60)
     assert cycle.statuses("twins") == ("replaced", "not_applicable")
     assert cycle.statuses(runner.name) == ("replaced", "replaced")
     assert hv.counts("twins") == (1, None)

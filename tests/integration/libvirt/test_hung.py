@@ -10,12 +10,13 @@ import signal
 import subprocess
 
 from integration.libvirt.hypervisor import Hypervisor, Outcome
+from lab.process import PATIENCE
 
 
 def test_hung_qemu_costs_the_others_nothing_and_is_finished_later(
     run_that_hangs: subprocess.Popen[str], hanging: Hypervisor
 ) -> None:
-    out, _err = run_that_hangs.communicate(timeout=150)
+    out, _err = run_that_hangs.communicate(timeout=PATIENCE)
     done = Outcome(json.loads(out))
     assert done.statuses("fine") == ("added", "not_applicable")
     assert "outcome is unknown" in done.guest("hung")["error"]

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from integration.libvirt.hypervisor import Hypervisor, Outcome, wait_for_rng
 from lab import Guest
+from lab.process import PATIENCE
 
 KILLS = 50
 RATES = (1024, 2048)
@@ -44,7 +45,9 @@ def test_libvirtd_killed_at_random_points(fragile: Hypervisor) -> None:
             fragile.kill_libvirtd()
             fragile.start_libvirtd()
             kills += 1
-        out, _err = run.communicate(timeout=120)
+        else:
+            duration *= 0.9  # the machine has become faster: others on it have ended
+        out, _err = run.communicate(timeout=PATIENCE)
         assert out.startswith("\n{"), "the module ended without a result"
         for name, both in fragile.documents().items():
             config, live = fragile.rngs_of(both["config"]), fragile.rngs_of(both["live"])
@@ -72,7 +75,7 @@ def test_module_killed_in_the_middle_of_a_replacement(changes: int, hv: Hypervis
     assert config in (1, 2)
     assert live in (1, 2)
     hv.survives(runner)
-    assert not hv.module(wanted, wait=20).failed
+    assert not hv.module(wanted, wait=60).failed
     assert not hv.module(wanted).changed
     assert hv.counts(runner.name) == (1, 1)
     wait_for_rng(runner)

@@ -25,9 +25,9 @@ touch /tmp/stopped
 def reading(guest: Guest) -> Iterator[None]:
     """Draw from /dev/hwrng without a pause; not a single read may fail or come short."""
     guest.agent("guest-exec", path="/bin/sh", arg=["-c", READER])
-    guest.run("for i in $(seq 100); do [ -s /tmp/reads ] && exit; sleep 0.1; done; exit 1")
+    guest.run("until [ -s /tmp/reads ]; do sleep 0.1; done")
     yield
-    guest.run("touch /tmp/stop; for i in $(seq 100); do [ -e /tmp/stopped ] && exit; sleep 0.1; done; exit 1")
+    guest.run("touch /tmp/stop; until [ -e /tmp/stopped ]; do sleep 0.1; done")
     reads, errors = (
         guest.run("sort /tmp/reads | uniq -c; echo; rm /tmp/reads"),
         guest.run("cat /tmp/errors; rm /tmp/errors"),
@@ -46,7 +46,7 @@ def test_replaced_while_the_guest_reads_without_an_error(
     wait_for_rng(guest)
     with reading(guest):
         for max_bytes in (65536, 131072, "unlimited"):
-            done = hv.module([{"guest": machine, "max_bytes": max_bytes}], wait=20)
+            done = hv.module([{"guest": machine, "max_bytes": max_bytes}], wait=60)
             assert done.statuses(machine) == ("replaced", "replaced")
             assert hv.counts(machine) == (1, 1)
     assert len(guest.rng_available()) == 1
@@ -54,7 +54,7 @@ def test_replaced_while_the_guest_reads_without_an_error(
 
 def test_rate_of_a_running_guest_really_changes(hv: Hypervisor, runner: Guest) -> None:
     for max_bytes, period in ((4096, 500), (512, 1000)):
-        cycle = hv.cycle([{"guest": runner.name, "max_bytes": max_bytes, "period": period}], wait=20)
+        cycle = hv.cycle([{"guest": runner.name, "max_bytes": max_bytes, "period": period}], wait=60)
         assert cycle.statuses(runner.name)[1] in ("added", "replaced")
         wait_for_rng(runner)
         drawn = runner.draw(4 * max_bytes, warm_up=max_bytes)
@@ -68,6 +68,6 @@ def test_rate_of_a_running_guest_really_changes(hv: Hypervisor, runner: Guest) -
 def test_absent_takes_the_rng_from_the_running_guest(hv: Hypervisor, runner: Guest) -> None:
     hv.cycle([{"guest": runner.name}])
     wait_for_rng(runner)
-    cycle = hv.cycle([{"guest": runner.name, "state": "absent"}])
+    cycle = hv.cycle([{"guest": runner.name, "state": "absent"}], wait=60)
     assert cycle.statuses(runner.name) == ("removed", "removed")
     assert runner.rng_available() == []

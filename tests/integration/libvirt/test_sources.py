@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 from integration.libvirt.hypervisor import Cycle, Hypervisor
 from lab import Guest
+from lab.process import wait_for
 
 PREPARE = """
 mkdir -p /srv/rng/directory && cd /srv/rng
@@ -122,7 +122,4 @@ def test_hwrng_with_an_rng_behind_is_served(fragile: Hypervisor) -> None:
     fragile.define("guest", firmware_only=True, running=True)
     cycle = fragile.cycle([{"guest": "guest", "source": "/dev/hwrng"}])
     assert cycle.statuses("guest") == ("added", "added")
-    end = time.monotonic() + 5
-    while "/dev/hwrng" not in (opened := fragile.opened_by("guest")):
-        assert time.monotonic() < end, opened
-        time.sleep(0.1)
+    wait_for("/dev/hwrng, open in QEMU", lambda: "/dev/hwrng" in fragile.opened_by("guest"), pause=0.1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.process import PATIENCE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -29,7 +30,9 @@ def run(tmp_path: Path, *arguments: str, play: str = "answer") -> dict[str, Any]
         "ANSIBLE_NOCOLOR": "1",
     }
     command = [str(PLAYBOOK), "-i", "inventory", "plan.yml", f"--extra-vars=answers={tmp_path}", *arguments]
-    done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     answer: dict[str, Any] = json.loads((tmp_path / f"{play}.json").read_text(encoding="utf-8"))
     return answer

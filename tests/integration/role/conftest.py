@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from lab import GuestSpec, HostSpec, Lab, LabSpec
+from lab.process import PATIENCE
 
 REPOSITORY = Path(__file__).parents[3]
 SPEC = LabSpec(
@@ -55,7 +56,7 @@ class Fleet:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
