@@ -83,7 +83,9 @@ def test_an_unreachable_host_stops_nobody(fleet):
 
 def test_a_fleet_that_cannot_be_reached_at_all_has_a_table_too(fleet):
     away = {"ansible_host": "127.0.0.1", "ansible_port": 1}
-    output = fleet.play("fleet.rng.enable_rng", code=2, inventory={"hypervisors": {"hosts": {"hv1": away, "hv2": away}}})
+    output = fleet.play(
+        "fleet.rng.enable_rng", code=2, inventory={"hypervisors": {"hosts": {"hv1": away, "hv2": away}}}
+    )
     assert output.count("not planned  not observed: ") == 2
     assert fleet.all_rates() == NONE
 
