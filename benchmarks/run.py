@@ -14,16 +14,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))  # where the lab is
 
-from cases import CASES, QUICK, SMALL, Bench, Sizes, big_host  # noqa: E402
-from fleet import ANSIBLE, Controller, Meter, spec_of  # noqa: E402
-from harness import BenchmarkError, Row  # noqa: E402
-from lab import Lab, LabError  # noqa: E402
-from lab.fleet import require_root  # noqa: E402
-from lab.packages import install  # noqa: E402
-from report import table, write  # noqa: E402
+from cases import CASES, QUICK, SMALL, Bench, Sizes, big_host
+from fleet import ANSIBLE, ROOT, Controller, Meter, spec_of
+from harness import BenchmarkError, Row
+from lab import Lab, LabError
+from lab.fleet import require_root
+from lab.packages import install
+from report import table, write
 
 DOCUMENT = ROOT / "docs/benchmarks.md"
 PACKAGES = ["virtinst", "python3-lxml"]  # what the loops of today run on a hypervisor

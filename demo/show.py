@@ -213,7 +213,6 @@ def main() -> int:
     """0 when every guest has what its group asks for."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if sys.argv[1:] == ["down"]:
         down()
         print("The demo's fleet is down.")

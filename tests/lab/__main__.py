@@ -52,7 +52,7 @@ def main() -> int:
     given = _arguments().parse_args()
     if os.geteuid() != 0:
         kept = [f"{name}={os.environ[name]}" for name in ("PATH", "PYTHONPATH", "XDG_CACHE_HOME") if name in os.environ]
-        os.execvp("sudo", ["sudo", "env", *kept, sys.executable, "-m", "lab", *sys.argv[1:]])  # noqa: S606
+        os.execvp("sudo", ["sudo", "env", *kept, sys.executable, "-m", "lab", *sys.argv[1:]])  # noqa: S606 - no shell is wanted
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an interrupted `up` cleans up
     try:
         return _run(given)
@@ -91,7 +91,7 @@ def _look(given: argparse.Namespace, lab: Lab) -> None:
     host = lab.host(given.host)
     if given.command == "in":
         command = host.command(*(given.words or ["bash"]))
-        os.execvp(command[0], command)  # noqa: S606
+        os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
     guest = lab.guest(given.guest, host.name)
     if given.command == "draw":
         drawn = guest.draw(given.count, given.warm_up)

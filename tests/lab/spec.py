@@ -17,7 +17,7 @@ from .errors import LabError
 
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
-T = TypeVar("T")
+T = TypeVar("T", bound="HostSpec | GuestSpec | HwRng")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _hwrng(host: str, data: Any) -> HwRng:
 def _build(kind: type[T], where: str, name: str | None, given: Mapping[str, Any]) -> T:
     """A value of a dataclass from a mapping, each field of the type of its default."""
     values: dict[str, Any] = {} if name is None else {"name": name}
-    defaults = {item.name: item.default for item in fields(kind) if item.name != "name"}  # type: ignore[arg-type]
+    defaults = {item.name: item.default for item in fields(kind) if item.name != "name"}
     for key, value in given.items():
         if key not in defaults:
             raise LabError(f"{where}: unknown key {key!r}; known: {', '.join(defaults)}")

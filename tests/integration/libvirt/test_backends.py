@@ -77,13 +77,15 @@ def arguments(hv: Hypervisor, name: str) -> str:
     return hv.host.check("sh", "-c", f"tr '\\\\0' ' ' < /proc/{hv.qemu_pid(name)}/cmdline")
 
 
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize("name", SOURCES)
-def test_guest_starts_with_source(name: str, prepared: None, main: Hypervisor) -> None:  # noqa: ARG001
+def test_guest_starts_with_source(name: str, main: Hypervisor) -> None:
     assert BACKENDS[name] in arguments(main, name)
 
 
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize("name", DEVICES)
-def test_guest_starts_with_device(name: str, prepared: None, main: Hypervisor) -> None:  # noqa: ARG001
+def test_guest_starts_with_device(name: str, main: Hypervisor) -> None:
     for argument in DEVICES[name][1]:
         assert argument in arguments(main, name)
 

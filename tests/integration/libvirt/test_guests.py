@@ -60,7 +60,8 @@ def test_hostile_name_is_taken_literally(kind: str, named: Cycle, main: Hypervis
     assert main.counts(HOSTILE[kind]) == (1, None)
 
 
-def test_hostile_name_is_shown_without_effect(named: Cycle, main: Hypervisor) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("named")
+def test_hostile_name_is_shown_without_effect(main: Hypervisor) -> None:
     done = main.converge([{"guest": name, "max_bytes": 0} for name in HOSTILE.values()])
     assert "\u202e" not in done.msg
     assert "\\u202e" in done.msg

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import pytest
 from integration.libvirt.hypervisor import Hypervisor, task
-from lab import Guest
 
 ALL = [{"guest": name} for name in ("one", "two", "three")]
 
 
-@pytest.fixture
-def guests(fragile: Hypervisor) -> list[Guest]:
+@pytest.fixture(autouse=True)
+def _guests(fragile: Hypervisor) -> None:
     """Two guests that are off and one that runs."""
-    return [fragile.define(entry["guest"], firmware_only=True, running=entry["guest"] == "three") for entry in ALL]
+    for entry in ALL:
+        fragile.define(entry["guest"], firmware_only=True, running=entry["guest"] == "three")
 
 
-def test_libvirtd_down(fragile: Hypervisor, guests: list[Guest]) -> None:  # noqa: ARG001
+def test_libvirtd_down(fragile: Hypervisor) -> None:
     fragile.restart_libvirtd()  # by itself a restart drops an alias from the live XML of a guest without USB
     before = fragile.documents()
     fragile.kill_libvirtd()
@@ -48,7 +48,7 @@ CURES = {"full": "rm /etc/libvirt/qemu/filler", "read_only": "mount -o remount,b
 @pytest.mark.parametrize(
     ("fault", "words"), [("full", "No space left on device"), ("read_only", "Read-only file system")]
 )
-def test_definitions_cannot_be_written(fault: str, words: str, fragile: Hypervisor, guests: list[Guest]) -> None:  # noqa: ARG001
+def test_definitions_cannot_be_written(fault: str, words: str, fragile: Hypervisor) -> None:
     script = {"full": FULL, "read_only": READ_ONLY}[fault]
     fragile.host.check("sh", "-ec", f"mkdir -p /run/definitions; {script}")
     try:
@@ -72,7 +72,7 @@ def test_definitions_cannot_be_written(fault: str, words: str, fragile: Hypervis
         fragile.restart_libvirtd()
 
 
-def test_not_root_and_without_become(fragile: Hypervisor, guests: list[Guest]) -> None:  # noqa: ARG001
+def test_not_root_and_without_become(fragile: Hypervisor) -> None:
     fragile.host.check("sh", "-c", "id visitor 2>/dev/null || useradd --create-home --password '*' visitor")
     before = fragile.documents()
     checked, applied, observed = fragile.play(
@@ -86,7 +86,7 @@ def test_not_root_and_without_become(fragile: Hypervisor, guests: list[Guest]) -
     assert fragile.documents() == before
 
 
-def test_interpreter_without_the_libvirt_binding(fragile: Hypervisor, guests: list[Guest]) -> None:  # noqa: ARG001
+def test_interpreter_without_the_libvirt_binding(fragile: Hypervisor) -> None:
     fragile.host.check("python3", "-m", "venv", "--without-pip", "/opt/bare")
     tasks = (task(ALL), {"fleet.rng.libvirt_rng_info": {}})
     for outcome in fragile.play(*tasks, ansible_python_interpreter="/opt/bare/bin/python"):
@@ -105,7 +105,7 @@ done
 """
 
 
-def test_qemu_without_builtin(fragile: Hypervisor, guests: list[Guest]) -> None:  # noqa: ARG001
+def test_qemu_without_builtin(fragile: Hypervisor) -> None:
     """A real libvirtd, whose memory of what QEMU can do is edited: any QEMU that it could run here has the backend."""
     devices = [{"guest": "one", "source": "builtin"}, {"guest": "two"}]
     fragile.kill_libvirtd()

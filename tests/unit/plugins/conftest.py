@@ -46,6 +46,7 @@ def run_module(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
         with pytest.raises(ModuleExit) as caught:
             main()
-        return caught.value.args[0]  # type: ignore[no-any-return]
+        result: dict[str, Any] = caught.value.args[0]
+        return result
 
     return run

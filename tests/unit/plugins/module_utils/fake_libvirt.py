@@ -19,7 +19,7 @@ from typing import Any
 CONFIG, LIVE = "config", "live"
 
 
-class libvirtError(Exception):  # noqa: N801  the binding's own name
+class libvirtError(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
@@ -34,7 +34,7 @@ class libvirtError(Exception):  # noqa: N801  the binding's own name
 class FakeLibvirt:
     """The module ``libvirt``, and the host behind it."""
 
-    libvirtError = libvirtError  # noqa: N815  the binding's own name
+    libvirtError = libvirtError
     VIR_ERR_INTERNAL_ERROR = 1
     VIR_ERR_XML_ERROR = 27
     VIR_ERR_OPERATION_DENIED = 29
@@ -76,7 +76,7 @@ class FakeLibvirt:
     def open(self, uri: str) -> FakeConnection:
         return self._open(uri, readonly=False)
 
-    def openReadOnly(self, uri: str) -> FakeConnection:  # noqa: N802
+    def openReadOnly(self, uri: str) -> FakeConnection:
         return self._open(uri, readonly=True)
 
     def _open(self, uri: str, readonly: bool) -> FakeConnection:
@@ -87,7 +87,7 @@ class FakeLibvirt:
         self.connections.append(FakeConnection(self, readonly))
         return self.connections[-1]
 
-    def registerErrorHandler(self, handler: object, context: object) -> None:  # noqa: N802
+    def registerErrorHandler(self, handler: object, context: object) -> None:
         assert callable(handler), context
 
 
@@ -104,19 +104,19 @@ class FakeConnection:
         self.alive = False
         return 0
 
-    def isAlive(self) -> int:  # noqa: N802
+    def isAlive(self) -> int:
         return int(self.alive)
 
-    def getLibVersion(self) -> int:  # noqa: N802
+    def getLibVersion(self) -> int:
         self.require_daemon()
         return 9000000
 
-    def getCapabilities(self) -> str:  # noqa: N802
+    def getCapabilities(self) -> str:
         self.require_daemon()
         dac = f"<model>dac</model><doi>0</doi><baselabel type='kvm'>{self.host.qemu_user}</baselabel>"
         return f"<capabilities><host><secmodel>{dac}</secmodel></host></capabilities>"
 
-    def getDomainCapabilities(self, emulator: str | None, arch: str, machine: str, virttype: str) -> str:  # noqa: N802
+    def getDomainCapabilities(self, emulator: str | None, arch: str, machine: str, virttype: str) -> str:
         self.require_daemon()
         if self.readonly:
             raise libvirtError(29, "operation forbidden for read only access")
@@ -126,11 +126,11 @@ class FakeConnection:
         enums = f"<enum name='model'>{models}</enum><enum name='backendModel'>{backends}</enum>"
         return f"<domainCapabilities><devices><rng supported='yes'>{enums}</rng></devices></domainCapabilities>"
 
-    def listAllDomains(self, flags: int = 0) -> list[Handle]:  # noqa: N802
+    def listAllDomains(self, flags: int = 0) -> list[Handle]:
         self.require_daemon()
         return [Handle(self, domain) for domain in self.host.all.values() if domain.listed(flags)]
 
-    def lookupByUUIDString(self, text: str) -> Handle:  # noqa: N802
+    def lookupByUUIDString(self, text: str) -> Handle:
         self.require_daemon()
         if text not in self.host.all:
             raise libvirtError(42, f"Domain not found: no domain with matching uuid '{text}'")
@@ -226,39 +226,39 @@ class Handle:
     def name(self) -> str:
         return self.domain.name
 
-    def UUIDString(self) -> str:  # noqa: N802
+    def UUIDString(self) -> str:
         return self.domain.id
 
-    def ID(self) -> int:  # noqa: N802
+    def ID(self) -> int:
         return 1 if LIVE in self.domain.layers else -1
 
-    def isActive(self) -> int:  # noqa: N802
+    def isActive(self) -> int:
         self._require_domain()
         return int(LIVE in self.domain.layers)
 
-    def isPersistent(self) -> int:  # noqa: N802
+    def isPersistent(self) -> int:
         self._require_domain()
         return int(CONFIG in self.domain.layers)
 
-    def XMLDesc(self, flags: int = 0) -> str:  # noqa: N802
+    def XMLDesc(self, flags: int = 0) -> str:
         layer = CONFIG if flags else LIVE
         self._require("XMLDesc", layer)
         # Without the flag libvirt prints what there is: the configuration of a guest that is off, and the other way.
         return self.domain.document(layer if layer in self.domain.layers else next(iter(self.domain.layers)))
 
-    def attachDeviceFlags(self, xml: str, flags: int) -> int:  # noqa: N802
+    def attachDeviceFlags(self, xml: str, flags: int) -> int:
         layer = self._write("attach", flags)
         self.domain.insert(layer, ET.fromstring(xml))
         return 0
 
-    def detachDeviceAlias(self, alias: str, flags: int) -> int:  # noqa: N802
+    def detachDeviceAlias(self, alias: str, flags: int) -> int:
         layer = self._write("detach", flags)
         for element in self.domain.layers[layer]:
             if alias_of(element) == alias:
                 return self._remove(layer, element)
         raise libvirtError(1, f"internal error: no device found with alias {alias}")
 
-    def detachDeviceFlags(self, xml: str, flags: int) -> int:  # noqa: N802
+    def detachDeviceFlags(self, xml: str, flags: int) -> int:
         layer = self._write("detach", flags)
         given = ET.fromstring(xml)
         for element in self.domain.layers[layer]:

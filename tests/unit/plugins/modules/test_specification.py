@@ -49,7 +49,8 @@ def read(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(module, "AnsibleModule", note)
     with pytest.raises(Stop) as caught:
         module.main()
-    return caught.value.args[0]  # type: ignore[no-any-return]
+    result: dict[str, Any] = caught.value.args[0]
+    return result
 
 
 def same(specification: dict[str, Any], options: dict[str, Any], where: str) -> None:

@@ -43,7 +43,7 @@ def test_match(case: dict[str, Any]) -> None:
     expected = {key: case.get(key, {}) for key in ("matched", "refused", "copies", "unmatched")}
     assert outcome(case) == expected
     for seed in range(5):
-        assert outcome(case, random.Random(seed)) == expected, "the order matters"  # noqa: S311
+        assert outcome(case, random.Random(seed)) == expected, "the order matters"  # noqa: S311 - no secret
 
 
 def test_many_twins_make_a_short_message() -> None:

@@ -40,8 +40,8 @@ def test_one_bad_guest_never_stops_the_others(hypervisor: Any, run_module: Any) 
     for number in range(20):
         hypervisor.add(f"vm{number:02}", "", "")
     hypervisor.add("isa", "", "", machine="isapc")
-    devices = [{"guest": f"vm{number:02}"} for number in range(20)]
-    devices[3]["max_bytes"] = 0  # type: ignore[assignment]
+    devices: list[dict[str, Any]] = [{"guest": f"vm{number:02}"} for number in range(20)]
+    devices[3]["max_bytes"] = 0
     devices[5]["source"] = "/dev/null"
     result = run_module(libvirt_rng.main, devices=[*devices, {"guest": "gone"}, {"guest": "isa"}])
     assert result["failed"]
