@@ -277,6 +277,13 @@ class Hypervisor:
         """Stop the process of a guest, or let it go on."""
         self.host.check("kill", f"-{number.value}", str(self.qemu_pid(name)))
 
+    def assert_refused(self, name: str, words: str, outcome: Outcome) -> None:
+        """A guest that is off got an error with these words, and no device."""
+        guest = outcome.guest(name)
+        assert words in guest["error"]
+        assert not guest["changed"]
+        assert self.counts(name) == (0, None)
+
     def survives(self, guest: Guest) -> None:
         """Fail unless the guest still runs and its system answers."""
         guest.agent("guest-ping")

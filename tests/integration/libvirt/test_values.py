@@ -44,10 +44,7 @@ def cycle(main: Hypervisor) -> Iterator[Cycle]:
 
 @pytest.mark.parametrize("name", BAD)
 def test_refused_for_its_guest_alone(name: str, cycle: Cycle, main: Hypervisor) -> None:
-    guest = cycle.applied.guest(name)
-    assert BAD[name][1] in guest["error"]
-    assert not guest["changed"]
-    assert main.counts(name) == (0, None)
+    main.assert_refused(name, BAD[name][1], cycle.applied)
 
 
 def test_the_good_guest_is_served_and_the_task_says_who_was_not(cycle: Cycle, main: Hypervisor) -> None:
