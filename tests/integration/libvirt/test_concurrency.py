@@ -39,7 +39,7 @@ def test_two_runs_at_once_make_one_device(hv: Hypervisor, runner: Guest) -> None
 def test_two_runs_at_once_that_want_different_rates(hv: Hypervisor, runner: Guest) -> None:
     """Nobody can say which one wins; there is never a guest without an RNG, and a third run ends the argument."""
     hv.module([{"guest": runner.name}])
-    runs = [hv.start_module([{"guest": runner.name, "max_bytes": rate}], wait=60) for rate in (2048, 4096)]
+    runs = [hv.start_module([{"guest": runner.name, "max_bytes": rate}], wait=20) for rate in (2048, 4096)]
     while any(run.poll() is None for run in runs):
         assert all(hv.counts(runner.name))
     for run in runs:
