@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from integration.libvirt.hypervisor import Hypervisor
 from lab import Guest, GuestSpec, HostSpec, HwRng, Lab, LabSpec
+from lab.packages import install
+from lab.process import say
 
 SPEC = LabSpec(
     (
@@ -34,6 +36,8 @@ SPEC = LabSpec(
 @pytest.fixture(scope="session")
 def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
     """All of them; booted once."""
+    # Before they boot: of what is installed under the overlays of a running host, some may stay unseen there.
+    install(["virtinst"], say)
     return boot_lab(SPEC)
 
 
