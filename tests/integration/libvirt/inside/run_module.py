@@ -23,13 +23,13 @@ from ansible_collections.fleet.rng.plugins.module_utils.transport.libvirt import
 
 
 def inject_between(command):
-    travel = apply._travel
+    travel = apply._converge_all
 
     def after_command(*arguments):
         subprocess.run(["/bin/sh", "-ec", command], check=True, stdout=subprocess.DEVNULL)
         return travel(*arguments)
 
-    apply._travel = after_command
+    apply._converge_all = after_command
 
 
 def inject_death(changes):
