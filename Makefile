@@ -33,10 +33,10 @@ help:  ## List the targets
 
 .PHONY: demo demo-down bench docs
 demo: $(READY)  ## Boot a small fleet and give it random number generators (root; KEEP=1 leaves it running)
-	$(AS_ROOT) demo/run
+	@$(AS_ROOT) demo/run
 
 demo-down:  ## Take down what `make demo KEEP=1` left
-	$(AS_ROOT) demo/run down
+	@$(AS_ROOT) demo/run down
 
 bench: $(READY)  ## Measure against ping, bare libvirt and today's playbooks (root; an hour or less)
 	$(AS_ROOT) $(BIN)/python benchmarks/run.py

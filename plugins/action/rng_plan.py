@@ -14,7 +14,13 @@ from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 from ansible_collections.fleet.rng.plugins.plugin_utils.capabilities import capabilities_of
 from ansible_collections.fleet.rng.plugins.plugin_utils.plan import Hypervisor, InventoryGuest, Settings, make_plan
-from ansible_collections.fleet.rng.plugins.plugin_utils.policy import DEFAULTS, HOST_FIELDS, PREFIX, Untemplated
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
+    DEFAULTS,
+    HOST_FIELDS,
+    KNOWN_VARIABLES,
+    PREFIX,
+    Untemplated,
+)
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "hosts": {"type": "list", "elements": "str"},
@@ -81,6 +87,12 @@ def _groups_within(groups: Mapping[str, list[str]], guests: str) -> dict[str, li
     return {name: hosts for name, hosts in groups.items() if hosts and known.issuperset(hosts)}
 
 
+def _unknown(variables: Mapping[str, Any], named_by_an_option: str) -> tuple[str, ...]:
+    """The variables that begin like ours and mean nothing: most likely a mistake in writing."""
+    known = {*KNOWN_VARIABLES, named_by_an_option}
+    return tuple(name for name in variables if name.startswith(PREFIX) and name not in known)
+
+
 class _Variables:
     """The policy variables of inventory hosts, each templated with that host's own variables, and no others."""
 
@@ -96,12 +108,13 @@ class _Variables:
         variables = self._task.get_variable_manager().get_vars(
             play=self._task.get_play(), host=host, task=self._task, include_hostvars=False
         )
-        return Hypervisor(name, self._policy(variables, (*DEFAULTS, *HOST_FIELDS)), variables.get(observation))
+        policy = self._policy(variables, (*DEFAULTS, *HOST_FIELDS))
+        return Hypervisor(name, policy, variables.get(observation), _unknown(variables, observation))
 
     def guest(self, name: str, uuid_variable: str) -> InventoryGuest:
         variables = self._hostvars.raw_get(name)
         uuid = self._value(uuid_variable, variables) if variables.get(uuid_variable) is not None else None
-        return InventoryGuest(name, self._policy(variables, DEFAULTS), uuid)
+        return InventoryGuest(name, self._policy(variables, DEFAULTS), uuid, _unknown(variables, uuid_variable))
 
     def _policy(self, variables: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
         return {name: self._value(PREFIX + name, variables) for name in names if PREFIX + name in variables}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
@@ -30,11 +31,13 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.matching import Matches,
 from ansible_collections.fleet.rng.plugins.plugin_utils.policies import named_devices
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     ABSENT,
+    KNOWN_VARIABLES,
     PREFIX,
     UNMANAGED,
     Layer,
     Override,
     Policy,
+    check_config_dir,
     check_hypervisor,
     host_budget,
     host_switch,
@@ -53,6 +56,7 @@ class Hypervisor:
     name: str
     variables: Mapping[str, Any]
     observation: Any = None
+    unknown: tuple[str, ...] = ()  # variables of it that look like ours, and are not
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class InventoryGuest:
     name: str
     variables: Mapping[str, Any]
     uuid: Any = None
+    unknown: tuple[str, ...] = ()  # variables of it that look like ours, and are not
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def make_plan(
     seen = [candidate.seen for found in candidates.values() for candidate in found]
     matches = match(seen, {guest.name: guest.uuid for guest in inventory}, settings.uuid_variable)
     own = {guest.name: Layer.of_guest(guest.name, guest.variables) for guest in inventory}
-    warnings: list[str] = []
+    warnings = _misspelt([*hypervisors, *inventory])
     plans: dict[str, Any] = {}
     for name in hosts:
         if name in errors:
@@ -127,6 +132,20 @@ def make_plan(
             plans[name] = _host_plan(error=str(error), total=len(candidates[name]))
     unknown = _unknown_guests(matches, inventory) if complete and not errors else []
     return {"hosts": plans, "unknown_guests": unknown, "warnings": warnings}
+
+
+def _misspelt(machines: Sequence[Hypervisor | InventoryGuest]) -> list[str]:
+    """A warning for each variable that begins like ours and means nothing, with the hosts that have it."""
+    having: dict[str, list[str]] = {}
+    for machine in machines:
+        for variable in machine.unknown:
+            having.setdefault(variable, []).append(machine.name)
+    warnings = []
+    for variable, names in sorted(having.items()):
+        near = get_close_matches(variable, KNOWN_VARIABLES, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        warnings.append(f"{printable(variable, 60)} is no variable of this collection ({_some(names)}){hint}")
+    return warnings
 
 
 def _observed(hypervisor: Hypervisor) -> list[_Candidate]:
@@ -164,6 +183,7 @@ def _plan_host(
     name, variables = hypervisor.name, hypervisor.variables
     facts = _hypervisor_facts(hypervisor.observation)
     check_hypervisor(name, variables.get("hypervisor"), facts.get("kind"))
+    check_config_dir(name, variables.get("config_dir"))
     overrides = parse_overrides(name, variables.get("overrides"))
     budget = host_budget(name, variables.get("host_budget"))
     live, exclusive = settings.live, settings.exclusive

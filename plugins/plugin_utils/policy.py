@@ -42,8 +42,12 @@ DEFAULTS: Mapping[str, Any] = {
     "weight": 1,
     "min_bytes": 0,
 }
+# Of a hypervisor as a whole.
+HOST_FIELDS = ("hypervisor", "config_dir", "host_budget", "overrides", "live", "exclusive", "remove")
+# What only the role reads, and what it registers.
+ROLE_FIELDS = ("uri", "wait", "guests", "uuid_variable", "become", "uuid", "observation", "plan", "result")
+KNOWN_VARIABLES = tuple(PREFIX + name for name in (*DEFAULTS, *HOST_FIELDS, *ROLE_FIELDS))
 DEVICE_FIELDS = ("source", "max_bytes", "period", "model", "driver")
-HOST_FIELDS = ("hypervisor", "host_budget", "overrides", "live", "exclusive", "remove")  # of a hypervisor as a whole
 MAX_WEIGHT = 1_000_000
 
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -174,6 +178,14 @@ def check_hypervisor(host: str, value: object, kind: object) -> None:
     """``virtio_rng_hypervisor``: what is said to run on the host; it must be what answered there."""
     if value not in (None, "auto", kind):
         raise InvalidValueError(f"hypervisor {printable(host, 80)}: {PREFIX}hypervisor", value, f"auto, {kind}")
+
+
+def check_config_dir(host: str, value: object) -> None:
+    """``virtio_rng_config_dir``: empty or absolute; a relative one would lie wherever the task happens to run."""
+    if value and not (isinstance(value, str) and value.startswith("/")):
+        raise InvalidValueError(
+            f"hypervisor {printable(host, 80)}: {PREFIX}config_dir", value, "an absolute path, or empty"
+        )
 
 
 def host_budget(host: str, value: object) -> int | None:

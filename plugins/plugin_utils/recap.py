@@ -14,6 +14,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import GAP, heads, left, width_of, wrapped
 
 COLUMNS = ("guests", "changed", "in sync", "needs restart", "refused")
+AUDIT_COLUMNS = ("guests", "differ", "in sync", "needs restart", "refused")
 OPTIONAL_COLUMNS = ("failed", "unmanaged")  # only where there is something to count
 LINES = 200  # of reasons; the plan and the results have all of them
 
@@ -39,13 +40,14 @@ def recap(
     """The lines of the table.
 
     :param plan: ``plan`` of ``rng_plan``.
-    :param results: what the module that applied the plan returned, by hypervisor; failed ones too.
+    :param results: what the module that applied the plan returned, by hypervisor; failed ones too. None when nothing
+        was to be applied: the table then says what differs.
     :param hosts: hypervisors that the table is to have even when plan and results know nothing of them.
     """
-    results = results or {}
-    names = sorted({*plan["hosts"], *results, *hosts})
-    rows = [_row(name, plan["hosts"].get(name), results.get(name)) for name in names]
-    lines = _table(rows)
+    known = results or {}
+    names = sorted({*plan["hosts"], *known, *hosts})
+    rows = [_row(name, plan["hosts"].get(name), known.get(name), applied=results is not None) for name in names]
+    lines = _table(rows, COLUMNS if results is not None else AUDIT_COLUMNS)
     reasons = [(row.host, *reason) for row in rows for reason in row.reasons]
     reasons += [("inventory", item["inventory"], "unknown", item["reason"]) for item in plan.get("unknown_guests", ())]
     if reasons:
@@ -55,7 +57,7 @@ def recap(
     return lines
 
 
-def _row(host: str, planned: Mapping[str, Any] | None, result: Any) -> _Row:
+def _row(host: str, planned: Mapping[str, Any] | None, result: Any, *, applied: bool) -> _Row:
     row = _Row(host)
     result = result if isinstance(result, Mapping) and not result.get("skipped") else {}
     # A message without "failed" is a task that was told not to fail.
@@ -72,6 +74,7 @@ def _row(host: str, planned: Mapping[str, Any] | None, result: Any) -> _Row:
     row.counts = {
         "guests": planned["total"],
         "changed": sum(1 for item in outcomes.values() if item.get("changed")),
+        "differ": len(planned["devices"]),
         "in sync": planned["in_sync"],
         "needs restart": 0,
         "refused": len(planned["refused"]) + sum(1 for item in outcomes.values() if _left_as_it_was(item)),
@@ -80,12 +83,16 @@ def _row(host: str, planned: Mapping[str, Any] | None, result: Any) -> _Row:
     }
     for item in planned["refused"]:
         row.say(item["guest"], "refused", item["reason"])
+    differ = set() if applied else {item["guest"] for item in planned["devices"]}
     for entry in planned["guests"]:
-        _outcome(row, row.counts, {**entry, **outcomes.get(entry["guest"], {})})
+        if entry["guest"] in differ:
+            row.say(entry["guest"], "differs", entry["reason"])
+        else:
+            _outcome(row, row.counts, {**entry, **outcomes.get(entry["guest"], {})})
     left = sum(1 for item in planned["devices"] if item["guest"] not in outcomes)
     if broken and not outcomes:
         row.say("", broken, result.get("msg"))
-    elif left:
+    elif left and applied:
         row.say("", "not applied", f"guests that differ from the plan: {left}")
     return row
 
@@ -105,9 +112,9 @@ def _outcome(row: _Row, counts: dict[str, int], entry: Mapping[str, Any]) -> Non
         row.say(entry["guest"], "pending removal", entry["reason"])
 
 
-def _table(rows: list[_Row]) -> list[str]:
+def _table(rows: list[_Row], always: Iterable[str]) -> list[str]:
     known = [row.counts for row in rows if row.counts is not None]
-    columns = [*COLUMNS, *(name for name in OPTIONAL_COLUMNS if any(counts[name] for counts in known))]
+    columns = [*always, *(name for name in OPTIONAL_COLUMNS if any(counts[name] for counts in known))]
     body = [(printable(row.host, 32), row.counts) for row in rows]
     if len(rows) > 1:
         body.append(("all", {name: sum(counts[name] for counts in known) for name in columns}))

@@ -62,7 +62,7 @@ def _check_device(path: str, user: Tuple[int, int]) -> None:
         raise UnsafeSourceError(f"source {path}: is {_kind(status.st_mode)}, only a character device is safe")
     number = (os.major(status.st_rdev), os.minor(status.st_rdev))
     if (number[0] == _MEMORY_MAJOR and number[1] not in _RANDOM_MINORS) or _is_watchdog(number):
-        raise UnsafeSourceError(f"source {path}: is device {number[0]}:{number[1]}, which is no source of randomness")
+        raise UnsafeSourceError(f"source {path}: device {number[0]}:{number[1]} is no source of randomness")
     if (number == _HWRNG or path == "/dev/hwrng") and _hwrng_current() in ("", "none"):
         raise UnsafeSourceError(f"source {path}: the kernel of this host has no hardware RNG selected (rng_current)")
     _try_device(path, user)

@@ -92,7 +92,15 @@ def test_a_fleet_that_cannot_be_reached_at_all_has_a_table_too(fleet):
 
 def test_a_directory_for_device_files_is_absolute(fleet):
     output = fleet.play("fleet.rng.enable_rng", "-e", "virtio_rng_config_dir=here", "--limit", "hv1", code=2)
-    assert "virtio_rng_config_dir: here is not valid; allowed: an absolute path" in " ".join(output.split())
+    assert "virtio_rng_config_dir: 'here' is not valid; allowed: an absolute path" in " ".join(output.split())
+    assert fleet.all_rates() == NONE
+
+
+def test_files_that_cannot_be_written_keep_no_hypervisor_from_its_turn(fleet):
+    options = ("-e", "virtio_rng_config_dir=/proc/rng", "-e", "rng_serial=1")
+    output = fleet.play("fleet.rng.enable_rng", *options, code=2)
+    assert fleet.all_rates() == DEFAULT
+    assert output.count("virtio_rng_config_dir /proc/rng: ") >= 2
 
 
 def test_an_audit_shows_who_could_not_be_audited(fleet):

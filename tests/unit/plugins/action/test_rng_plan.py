@@ -152,6 +152,17 @@ def test_wrong_options_are_named(run: Runner, args: dict[str, Any], message: str
         run(args)
 
 
+def test_a_variable_that_is_misspelt_is_a_warning(run: Runner) -> None:
+    inventory = (
+        "[hypervisors]\nhv1 virtio_rng_host_bugdet=5\nhv2\n"
+        "[guests]\nweb1 virtio_rng_maxbytes=64\nweb2 virtio_rng_maxbytes=64 virtio_rng_weight=2"
+    )
+    assert run({}, inventory=inventory)["plan"]["warnings"] == [
+        "virtio_rng_host_bugdet is no variable of this collection (hv1); did you mean virtio_rng_host_budget?",
+        "virtio_rng_maxbytes is no variable of this collection (web1, web2); did you mean virtio_rng_max_bytes?",
+    ]
+
+
 def test_a_host_that_could_not_be_observed_is_in_the_plan(run: Runner) -> None:
     host = run({})["plan"]["hosts"]["hv3"]
     assert (host["error"], host["failure"], host["devices"]) == ("not observed: no route", "not observed: no route", [])

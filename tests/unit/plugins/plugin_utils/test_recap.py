@@ -69,14 +69,27 @@ def test_a_run_with_everything() -> None:
 
 
 def test_one_host_in_sync_is_two_lines() -> None:
-    assert recap(plan(hv1=host(total=3, in_sync=3))) == [
+    assert recap(plan(hv1=host(total=3, in_sync=3)), {}) == [
         "hypervisor  guests  changed  in sync  needs restart  refused",
         "hv1              3        0        3              0        0",
     ]
 
 
+def test_where_nothing_was_to_be_applied_it_says_what_differs() -> None:
+    differing = entry("web1", reason="/dev/urandom, 2048 B / 1000 ms -> /dev/urandom, 4096 B / 1000 ms")
+    waiting = entry("db1", "unchanged", "needs_restart", "no free PCIe port")
+    planned = plan(hv1=host(differing, waiting, devices=[{"guest": "web1"}], total=5, in_sync=3))
+    assert recap(planned) == [
+        "hypervisor  guests  differ  in sync  needs restart  refused",
+        "hv1              5       1        3              1        0",
+        "",
+        "hv1  web1  differs        /dev/urandom, 2048 B / 1000 ms -> /dev/urandom, 4096 B / 1000 ms",
+        "hv1  db1   needs restart  no free PCIe port",
+    ]
+
+
 def test_nothing_was_planned() -> None:
-    assert recap(plan()) == ["hypervisor  guests  changed  in sync  needs restart  refused"]
+    assert recap(plan(), {}) == ["hypervisor  guests  changed  in sync  needs restart  refused"]
 
 
 @pytest.mark.parametrize(

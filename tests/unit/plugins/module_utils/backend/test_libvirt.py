@@ -150,7 +150,7 @@ def refusal(hypervisor: Any, device: RngDevice) -> str:
     [
         ({}, ""),
         ({"source": "builtin"}, "source builtin: this guest's QEMU knows only random, egd"),
-        ({"source": "/dev/zero"}, "source /dev/zero: is device 1:5, which is no source of randomness"),
+        ({"source": "/dev/zero"}, "source /dev/zero: device 1:5 is no source of randomness"),
     ],
 )
 def test_check(device: dict[str, Any], why: str, hypervisor: Any) -> None:

@@ -108,7 +108,7 @@ def test_a_socket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("name", "minor"), [("null", 3), ("zero", 5), ("full", 7)])
 def test_devices_that_end_or_repeat(name: str, minor: int) -> None:
-    assert refusal(f"/dev/{name}") == f"is device 1:{minor}, which is no source of randomness"
+    assert refusal(f"/dev/{name}") == f"device 1:{minor} is no source of randomness"
 
 
 @pytest.mark.parametrize(("major", "minor"), [(1, 1), (1, 2), (1, 4), (1, 11), (1, 3), (10, 130)], ids=str)
@@ -117,7 +117,7 @@ def test_a_node_is_judged_by_its_number_whatever_its_name(
 ) -> None:
     monkeypatch.setattr(transport, "_read_some", lambda path: pytest.fail(f"{path} was opened"))
     character_device(monkeypatch, folder / "urandom", major, minor)
-    assert refusal(folder / "urandom") == f"is device {major}:{minor}, which is no source of randomness"
+    assert refusal(folder / "urandom") == f"device {major}:{minor} is no source of randomness"
 
 
 def test_every_watchdog_is_refused_unopened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,13 +126,11 @@ def test_every_watchdog_is_refused_unopened(folder: Path, monkeypatch: pytest.Mo
     read = os.readlink
     links = {"/sys/dev/char/247:7/subsystem": "../../../../class/watchdog"}
     monkeypatch.setattr(transport.os, "readlink", lambda path: links.get(path) or read(path))
-    assert refusal(folder / "watchdog7") == "is device 247:7, which is no source of randomness"
+    assert refusal(folder / "watchdog7") == "device 247:7 is no source of randomness"
 
 
 @pytest.mark.skipif(not ROOT, reason="makes device nodes")
-@pytest.mark.parametrize(
-    ("number", "why"), [((1, 9), ""), ((1, 3), "is device 1:3, which is no source of randomness")], ids=str
-)
+@pytest.mark.parametrize(("number", "why"), [((1, 9), ""), ((1, 3), "device 1:3 is no source of randomness")], ids=str)
 def test_a_real_node(number: tuple[int, int], why: str, folder: Path) -> None:
     path = folder / "rng"
     try:
