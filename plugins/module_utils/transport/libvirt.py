@@ -59,8 +59,9 @@ class Connection:
             self._connection = libvirt.openReadOnly(uri) if readonly else libvirt.open(uri)
         except libvirt.libvirtError as error:
             way = "reading" if readonly else "writing"
-            hint = "is libvirtd running, and may this user open it? become may be needed"
-            raise HypervisorError(f"cannot open {uri} for {way}: {_message(error)} ({hint})") from error
+            refused = error.get_error_code() in (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_AUTH_FAILED)
+            hint = " (is libvirtd running, and may this user open it? become may be needed)" if refused else ""
+            raise HypervisorError(f"cannot open {uri} for {way}: {_message(error)}{hint}") from error
 
     def version(self) -> str:
         number = self.ask(self._connection.getLibVersion)

@@ -40,6 +40,7 @@ class FakeLibvirt:
     VIR_ERR_OPERATION_DENIED = 29
     VIR_ERR_SYSTEM_ERROR = 38
     VIR_ERR_NO_DOMAIN = 42
+    VIR_ERR_AUTH_FAILED = 45
     VIR_ERR_OPERATION_INVALID = 55
     VIR_ERR_CONFIG_UNSUPPORTED = 67
     VIR_ERR_OPERATION_TIMEOUT = 68
@@ -83,7 +84,8 @@ class FakeLibvirt:
         if self.down:
             self.down -= 1
             raise libvirtError(38, "Failed to connect socket to '/run/libvirt/libvirt-sock': No such file or directory")
-        assert uri == "qemu:///system"
+        if uri != "qemu:///system":
+            raise libvirtError(1, f"internal error: unexpected qemu URI path '{uri}', try qemu:///system")
         self.connections.append(FakeConnection(self, readonly))
         return self.connections[-1]
 

@@ -123,6 +123,14 @@ def test_nobody_answers(readonly: bool, way: str, hypervisor: Any) -> None:
         Connection(URI, readonly)
 
 
+@pytest.mark.usefixtures("hypervisor")
+def test_a_uri_that_libvirt_does_not_know_is_no_matter_of_rights() -> None:
+    with pytest.raises(HypervisorError) as caught:
+        Connection("qemu:///nonsense", readonly=True)
+    assert "unexpected qemu URI path" in str(caught.value)
+    assert "become" not in str(caught.value)
+
+
 def test_no_binding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "HAS_LIBVIRT", False)
     with pytest.raises(HypervisorError, match="install python3-libvirt for it"):
