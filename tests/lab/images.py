@@ -62,7 +62,7 @@ STDLIB_LEFT_OUT = (
 def cache_directory() -> Path:
     """Where images are kept, and labs unless told otherwise."""
     cache = os.environ.get("XDG_CACHE_HOME")
-    return Path(cache if cache and cache.startswith("/") else "/var/tmp", "fleet-rng-lab")  # noqa: S108
+    return Path(cache if cache and cache.startswith("/") else "/var/tmp", "fleet-rng-lab")  # noqa: S108 - sockets need short paths
 
 
 def ensure_images(ssh: bool, progress: Progress) -> Path:
