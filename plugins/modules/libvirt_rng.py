@@ -20,6 +20,8 @@ description:
   - All guests are handled side by side. One that fails does not stop the others. The task fails at its end and says
     which guests, of how many, and why.
 notes:
+  - An RNG that somebody else attaches during the run is left alone, and the guest gets an error that says so. The next
+    run decides about it.
   - libvirt may add a PCIe root port to a configuration when it needs one for the device. It stays when the device goes.
   - The rate is limited to 4294967295 bytes per period, because libvirt keeps it in 32 bits.
 extends_documentation_fragment:

@@ -10,11 +10,11 @@ or stops, another administrator, a second run, a daemon that dies. The outcome i
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Set
+from dataclasses import dataclass, field, replace
+from typing import AbstractSet, Any, Dict, Optional, Set
 
 from .. import converge
-from ..converge import Capabilities, Decision, decide
+from ..converge import Capabilities, Decision, LayerDecision, decide
 from ..device import RngDevice
 from ..errors import GuestError, TimedOutError
 from ..observation import CONFIG, LIVE, Devices, FoundDevice, ObservedGuest
@@ -68,7 +68,9 @@ class Convergence:
             guest = self.after or self.before
             if guest is None or self._is_done(self.decide(guest)):
                 return
-            decision = self.decide(guest)
+            decision = self._of_known_devices(self.decide(guest))
+            if not decision.acts:
+                break
             failure = None
             try:
                 self._apply(session, guest, decision)
@@ -78,7 +80,17 @@ class Convergence:
             if failure is not None and self.after is not None and _state(self.after) == _state(guest):
                 raise failure
         if self.after is not None and not self._is_done(self.decide(self.after)):
-            raise GuestError("it kept changing while it was being changed; run again")
+            raise GuestError("somebody else changed it meanwhile; run again")
+
+    def _of_known_devices(self, decision: Decision) -> Decision:
+        """Without the removal of devices that came meanwhile.
+
+        Two runs that want different devices would else take each other's away, and leave the guest with none.
+        """
+        before = self.before
+        if before is None:
+            return decision
+        return replace(decision, config=_known(decision.config, before.config), live=_known(decision.live, before.live))
 
     def _apply(self, session: Any, guest: ObservedGuest, decision: Decision) -> None:
         """The new device first, then the old one goes.
@@ -128,7 +140,7 @@ class Convergence:
         after = self.after or before
         last = self.decide(after)
         config = _status(before.config, after.config, last.config, self.wanted)
-        live = _status(before.live, after.live, last.live, self.wanted)
+        live = _status(before.live, after.live, last.live, self.wanted, self.asked)
         reason = first.reason
         if live == converge.PENDING_REMOVAL:
             reason += "; the guest has not released the old one yet, a later run finishes it"
@@ -165,6 +177,12 @@ class Convergence:
         return None if old == new else {"before": old, "after": new}
 
 
+def _known(decision: LayerDecision, before: Optional[Devices]) -> LayerDecision:
+    if before is None:  # the guest was started meanwhile: all that it has came from its config
+        return decision
+    return replace(decision, remove=tuple(found for found in decision.remove if found in before))
+
+
 def _state(guest: ObservedGuest) -> object:
     return guest.config, guest.live
 
@@ -174,14 +192,21 @@ def _untouched(devices: Optional[Devices]) -> str:
 
 
 def _status(
-    before: Optional[Devices], after: Optional[Devices], left: converge.LayerDecision, wanted: Optional[RngDevice]
+    before: Optional[Devices],
+    after: Optional[Devices],
+    left: LayerDecision,
+    wanted: Optional[RngDevice],
+    asked: AbstractSet[str] = frozenset(),
 ) -> str:
-    """What happened on one layer, from what was seen before and after, and from what is left to do."""
+    """What happened on one layer, from what was seen before and after, and from what is left to do.
+
+    :param asked: aliases of the devices that the guest was told to release; only a running guest takes its time.
+    """
     if after is None:
         return converge.NOT_APPLICABLE
     if left.status == converge.NEEDS_RESTART:
         return converge.NEEDS_RESTART
-    if left.remove and left.add is None:
+    if any(found.alias in asked for found in left.remove):
         return converge.PENDING_REMOVAL
     # A guest that was started meanwhile had nothing before.
     if Counter(before or ()) - Counter(after):

@@ -40,10 +40,12 @@ def test_two_runs_at_once_that_want_different_rates(hv: Hypervisor, runner: Gues
     """Nobody can say which one wins; there is never a guest without an RNG, and a third run ends the argument."""
     hv.module([{"guest": runner.name}])
     runs = [hv.start_module([{"guest": runner.name, "max_bytes": rate}], wait=20) for rate in (2048, 4096)]
+    seen = set()
     while any(run.poll() is None for run in runs):
-        assert all(hv.counts(runner.name))
+        seen.add(hv.counts(runner.name))
     for run in runs:
         run.communicate()
+    assert all(all(counts) for counts in seen)
     wanted = [{"guest": runner.name, "max_bytes": 8192}]
     assert not hv.module(wanted, wait=60).failed
     assert hv.counts(runner.name) == (1, 1)
@@ -76,6 +78,10 @@ def test_device_attached_by_another_between_observation_and_change(hv: Hyperviso
     guest = hv.define("contested", firmware_only=True)
     hv.host.write("/run/foreign.xml", "<rng model='virtio'><backend model='random'>/dev/random</backend></rng>")
     attach = f"virsh attach-device {guest.uuid} /run/foreign.xml --config"
-    assert hv.module([{"guest": "contested"}], between=attach).statuses("contested") == ("added", "not_applicable")
+    contested = hv.module([{"guest": "contested"}], between=attach).guest("contested")
+    assert contested["error"] == "somebody else changed it meanwhile; run again"
+    assert contested["config"] == "added"
+    assert hv.counts("contested") == (2, None)
+    assert hv.module([{"guest": "contested"}]).statuses("contested") == ("replaced", "not_applicable")
     assert hv.counts("contested") == (1, None)
     assert not hv.module([{"guest": "contested"}]).changed

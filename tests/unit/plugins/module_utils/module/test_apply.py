@@ -334,7 +334,7 @@ def test_somebody_who_undoes_everything(hypervisor: Any, run_module: Any) -> Non
 
     hypervisor.hook = undo
     result = run_module(libvirt_rng.main, devices=ONE)
-    assert result["guests"][0]["error"] == "it kept changing while it was being changed; run again"
+    assert result["guests"][0]["error"] == "somebody else changed it meanwhile; run again"
 
 
 @pytest.mark.parametrize("wait", [-1, 601])
@@ -350,3 +350,21 @@ def test_a_uuid_is_known_in_upper_case_and_a_name_is_not(hypervisor: Any, run_mo
     result = run_module(libvirt_rng.main, devices=[{"guest": domain.id.upper()}, {"guest": "WEB1"}])
     assert outcome(result) == (True, "replaced", "not_applicable", None)
     assert outcome(result, 1)[3] == "no guest of this name or UUID is here"
+
+
+def test_two_runs_that_want_different_rates_never_leave_the_guest_without(hypervisor: Any, run_module: Any) -> None:
+    """The other run adds its device, and takes the old one away, after this one has looked."""
+    domain = hypervisor.add("web1", OLD, None)
+    theirs = OLD.replace("2048", "4096").replace("ua-fleet-rng", "ua-fleet-rng-9")
+
+    def other(meanwhile: Any) -> None:
+        meanwhile.insert("config", ET.fromstring(theirs))
+        meanwhile.layers["config"].pop(0)
+
+    hypervisor.hook = at(("attach", "config"), other)
+    result = run_module(libvirt_rng.main, devices=ONE)
+    assert result["guests"][0]["error"] == "somebody else changed it meanwhile; run again"
+    assert sorted(rates(domain, "config")) == ["1024", "4096"]
+    hypervisor.hook = lambda *dummies: None
+    assert outcome(run_module(libvirt_rng.main, devices=ONE)) == (True, "replaced", "not_applicable", None)
+    assert rates(domain, "config") == ["1024"]
