@@ -89,8 +89,8 @@ def _groups_within(groups: Mapping[str, list[str]], guests: str) -> dict[str, li
 
 def _unknown(variables: Mapping[str, Any], named_by_an_option: str) -> tuple[str, ...]:
     """The variables that begin like ours and mean nothing: most likely a mistake in writing."""
-    known = {*KNOWN_VARIABLES, named_by_an_option}
-    return tuple(name for name in variables if name.startswith(PREFIX) and name not in known)
+    ours = (name for name in variables if name.startswith(PREFIX))
+    return tuple(name for name in ours if name not in KNOWN_VARIABLES and name != named_by_an_option)
 
 
 class _Variables:

@@ -89,11 +89,11 @@ def _row(host: str, planned: Mapping[str, Any] | None, result: Any, *, applied: 
             row.say(entry["guest"], "differs", entry["reason"])
         else:
             _outcome(row, row.counts, {**entry, **outcomes.get(entry["guest"], {})})
-    left = sum(1 for item in planned["devices"] if item["guest"] not in outcomes)
+    remaining = sum(1 for item in planned["devices"] if item["guest"] not in outcomes)
     if broken and not outcomes:
         row.say("", broken, result.get("msg"))
-    elif left and applied:
-        row.say("", "not applied", f"guests that differ from the plan: {left}")
+    elif remaining and applied:
+        row.say("", "not applied", f"guests that differ from the plan: {remaining}")
     return row
 
 

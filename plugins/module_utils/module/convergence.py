@@ -66,9 +66,12 @@ class Convergence:
         """
         for dummy in range(_ROUNDS):
             guest = self.after or self.before
-            if guest is None or self._is_done(self.decide(guest)):
+            if guest is None:
                 return
-            decision = self._of_known_devices(self.decide(guest))
+            decision = self.decide(guest)
+            if self._is_done(decision):
+                return
+            decision = self._of_known_devices(decision)
             if not decision.acts:
                 break
             failure = None
@@ -215,9 +218,7 @@ def _status(
     return converge.ADDED if gained and wanted is not None else converge.UNCHANGED
 
 
-def _predicted(
-    before: Optional[Devices], decision: converge.LayerDecision, wanted: Optional[RngDevice]
-) -> Optional[Devices]:
+def _predicted(before: Optional[Devices], decision: LayerDecision, wanted: Optional[RngDevice]) -> Optional[Devices]:
     if before is None:
         return None
     kept = tuple(found for found in before if not any(found is gone for gone in decision.remove))

@@ -75,7 +75,7 @@ class Connection:
         return str(self.ask(lambda: self._connection.getDomainCapabilities(emulator or None, arch, machine, virttype)))
 
     def domains(self) -> List[DomainEntry]:
-        """All domains, running or not, in three calls however many there are."""
+        """All domains, running or not, in four calls however many there are."""
 
         def chosen(flag: int) -> Set[str]:
             return {domain.UUIDString() for domain in self.ask(lambda: self._connection.listAllDomains(flag))}
