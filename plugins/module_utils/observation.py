@@ -57,7 +57,8 @@ class ObservedGuest:
     """One guest as it is.
 
     ``config`` is None for a transient guest, ``live`` is None for one that does not run. ``blocked`` says, by layer,
-    why a device could not be added there; ``error`` why the guest could not be read at all.
+    why a device could not be added there; ``error`` why the guest could not be read at all. ``guest_view`` and
+    ``host_view`` are what the guest itself, and its QEMU process, had to say, as on the wire; None when not asked.
     """
 
     name: str
@@ -71,6 +72,8 @@ class ObservedGuest:
     blocked: Tuple[Tuple[str, str], ...] = ()
     notes: Tuple[str, ...] = ()
     error: str = ""
+    guest_view: Optional[Mapping[str, Any]] = field(default=None, compare=False)
+    host_view: Optional[Mapping[str, Any]] = field(default=None, compare=False)
 
     def blocked_on(self, layer: str) -> str:
         return dict(self.blocked).get(layer, "")
@@ -86,7 +89,8 @@ class ObservedGuest:
             "config": _devices_to_wire(self.config),
             "live": _devices_to_wire(self.live),
             "blocked": dict(self.blocked),
-            "guest_view": None,
+            "guest_view": self.guest_view,
+            "host_view": self.host_view,
             "notes": list(self.notes),
             "error": self.error or None,
         }
@@ -105,6 +109,8 @@ class ObservedGuest:
             blocked=tuple(sorted((data.get("blocked") or {}).items())),
             notes=tuple(data.get("notes") or ()),
             error=str(data.get("error") or ""),
+            guest_view=data.get("guest_view"),
+            host_view=data.get("host_view"),
         )
 
 

@@ -23,6 +23,8 @@ RANK = {
     "module_utils/observation": 2,
     "module_utils/converge": 3,
     "module_utils/kernel": 3,
+    "module_utils/health": 3,
+    "module_utils/metrics": 5,
     "module_utils/codec": 4,
     "module_utils/transport": 4,
     "module_utils/backend": 5,

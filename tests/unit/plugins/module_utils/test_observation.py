@@ -47,6 +47,7 @@ WIRE = {
     "live": [{"source": None, "unknown": "backend nosuch", "alias": None}],
     "blocked": {"live": "no free port"},
     "guest_view": None,
+    "host_view": None,
     "notes": ["note"],
     "error": None,
 }

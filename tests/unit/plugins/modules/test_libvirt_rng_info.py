@@ -43,6 +43,7 @@ def test_it_reads_and_never_writes(check: bool, hypervisor: Any, run_module: Any
         "live": None,
         "blocked": {},
         "guest_view": None,
+        "host_view": None,
         "notes": ["its managed save image brings the devices of that time back at the next start"],
         "error": None,
     }
