@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from lab import GuestSpec, HostSpec, Lab, LabSpec
+from lab.packages import install
 from lab.process import PATIENCE
 
 REPOSITORY = Path(__file__).parents[3]
@@ -75,6 +76,7 @@ class Fleet:
 
 @pytest.fixture(scope="session")
 def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
+    install(["sudo"], print)  # before the hosts boot: they see the machine's programs as they are then
     return boot_lab(SPEC)
 
 
