@@ -178,6 +178,24 @@ rng:
           description: Its architecture, as C(uname -m) prints it.
           type: str
           sample: x86_64
+    os:
+      description:
+        - The distribution, by C(/etc/os-release) of the machine. A text is empty where that file does not say it.
+        - V(null) without that file.
+      type: dict
+      contains:
+        id:
+          description: Its short name, in lower case.
+          type: str
+          sample: debian
+        version:
+          description: Its version.
+          type: str
+          sample: "12"
+        name:
+          description: Its name.
+          type: str
+          sample: Debian GNU/Linux
     arguments:
       description:
         - The kernel arguments that bear on random numbers, which are C(random.*), C(rng_core.*), C(virtio_rng.*),

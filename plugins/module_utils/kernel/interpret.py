@@ -10,6 +10,7 @@ a guest's files are in the hands of the guest.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..text import printable
@@ -48,6 +49,7 @@ def interpret(snapshot: Snapshot) -> Dict[str, Any]:
         "crng_why": ready_why,
         "cpu": _cpu(snapshot),
         "kernel": {"release": release, "arch": arch},
+        "os": _os(snapshot),
         "arguments": _arguments(snapshot),
         "fips": _fips(snapshot),
         "virtio_rng": _virtio_rng(snapshot),
@@ -166,6 +168,21 @@ def _arch_of_cpu(snapshot: Snapshot) -> Optional[str]:
     if cpu.get("CPU architecture") == "8":
         return "aarch64"
     return "ppc64le" if cpu.get("cpu", "").startswith("POWER") else None
+
+
+def _os(snapshot: Snapshot) -> Optional[Dict[str, str]]:
+    """Which distribution it is, by os-release(5); empty texts for what that file leaves out, None without it."""
+    if "/etc/os-release" not in snapshot:
+        return None
+    fields = {"ID": "", "VERSION_ID": "", "NAME": ""}
+    for line in snapshot["/etc/os-release"].split("\n"):
+        name, equals, value = line.strip().partition("=")
+        if equals and name in fields:
+            try:
+                fields[name] = printable(" ".join(shlex.split(value)), 100)
+            except ValueError:  # a quote that is not closed
+                fields[name] = printable(value, 100)
+    return {"id": fields["ID"], "version": fields["VERSION_ID"], "name": fields["NAME"]}
 
 
 def _version(release: Optional[str]) -> Version:

@@ -54,6 +54,7 @@ FILES = (
     "proc/2/comm",
     "proc/1/cgroup",
     "run/systemd/container",
+    "etc/os-release",
 )
 
 # Daemons that feed the kernel: the name of the process (the kernel keeps 15 characters), and the units that start it.

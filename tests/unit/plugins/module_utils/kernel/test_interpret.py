@@ -112,6 +112,23 @@ def test_kernel_arguments(cmdline: str, arguments: dict[str, str]) -> None:
     assert interpret({"/proc/cmdline": cmdline + "\n"})["arguments"] == arguments
 
 
+@pytest.mark.parametrize(
+    ("text", "os"),
+    [
+        (
+            'NAME="Red Hat Enterprise Linux"\nVERSION_ID="9.4"\nID="rhel"\nPRETTY_NAME=x\n',
+            {"id": "rhel", "version": "9.4", "name": "Red Hat Enterprise Linux"},
+        ),
+        ("ID=alpine\nVERSION_ID=3.20.1\n# NAME=x\n", {"id": "alpine", "version": "3.20.1", "name": ""}),
+        ("ID='a b\nNAME='it'\\''s'\n", {"id": "'a b", "version": "", "name": "it's"}),
+        ("ID=\x1b[2J\n", {"id": "\\x1b[2J", "version": "", "name": ""}),
+        ("", {"id": "", "version": "", "name": ""}),
+    ],
+)
+def test_the_distribution(text: str, os: dict[str, str]) -> None:
+    assert interpret({"/etc/os-release": text})["os"] == os
+
+
 @pytest.mark.parametrize("value", ["0", "off", "n", "No", "N", "false"])
 def test_an_untrusted_cpu_is_reported(value: str) -> None:
     snapshot = {**CASES["linux-6.18-guest"]["snapshot"], "/proc/cmdline": f"random.trust_cpu={value}\n"}
@@ -170,6 +187,7 @@ TYPES = {
     "crng_why": str,
     "cpu": (list, type(None)),
     "kernel": dict,
+    "os": (dict, type(None)),
     "arguments": (dict, type(None)),
     "fips": (bool, type(None)),
     "virtio_rng": (str, type(None)),
