@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -82,9 +83,19 @@ def _os(guest: GuestSpec, net: GuestNet | None) -> ET.Element:
     image = f"{IMAGES}/{'ssh' if guest.ssh else 'agent'}"
     ET.SubElement(element, "kernel").text = f"{IMAGES}/vmlinuz"
     ET.SubElement(element, "initrd").text = f"{image}.initrd"
-    arguments = [KERNEL_ARGUMENTS, net.arguments if net else "", guest.cmdline]
+    arguments = [KERNEL_ARGUMENTS, net.arguments if net else "", *_behaviour(guest), guest.cmdline]
     ET.SubElement(element, "cmdline").text = " ".join(part for part in arguments if part)
     return element
+
+
+def _behaviour(guest: GuestSpec) -> list[str]:
+    """What else the guest's init reads from the kernel command line, where it is not as usual."""
+    arguments = [] if guest.agent == "alive" else [f"lab.agent={guest.agent}"]
+    if not guest.driver:
+        arguments.append("lab.driver=no")
+    if guest.os_name:
+        arguments.append(f"lab.os_name={base64.b64encode(guest.os_name.encode()).decode()}")
+    return arguments
 
 
 def _controllers(devices: ET.Element, guest: GuestSpec, net: GuestNet | None) -> None:

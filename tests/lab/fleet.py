@@ -166,7 +166,7 @@ class Lab:
 
     def _start(self, guest: Guest) -> None:
         guest.start()
-        if guest.spec.has_agent:
+        if guest.spec.boots:
             guest.wait()
             self.progress(f"guest {guest.name} of {guest.host.name} is up")
 

@@ -17,6 +17,7 @@ from .host import Host
 from .process import PATIENCE, wait_for
 from .spec import GuestSpec
 
+BOOTED = b"booted after"  # what its init writes on the console
 HW_RANDOM = "/sys/devices/virtual/misc/hw_random"
 
 # Both draws block until they have all they want. Block sizes divide the counts: a larger read would wait for more.
@@ -62,8 +63,18 @@ class Guest:
         self.host.virsh("destroy", "--domain", self.uuid)
 
     def wait(self, timeout: float = PATIENCE) -> None:
-        """Return once its agent answers."""
-        wait_for(f"guest {self.name} of {self.host.name}: its agent", self.answers, timeout, pause=0.25)
+        """Return once its agent answers, or, of a guest whose agent will not, once its system has booted."""
+        who = f"guest {self.name} of {self.host.name}"
+        if self.spec.has_agent:
+            wait_for(f"{who}: its agent", self.answers, timeout, pause=0.25)
+        else:
+            wait_for(f"{who}: its system", self.booted, timeout, pause=0.25)
+
+    def booted(self) -> bool:
+        """Whether its console says so; a LabError when the host itself is gone."""
+        self.host.process()
+        console = self.host.directory / "serial" / self.uuid
+        return console.is_file() and BOOTED in console.read_bytes()
 
     def answers(self) -> bool:
         """Whether the agent answers within two seconds; a LabError when the host itself is gone."""

@@ -24,7 +24,9 @@ from .errors import LabError
 from .packages import SSH_GUEST_PACKAGES, apt, download, install, refresh
 from .process import Progress, run
 
-GUEST_INIT = Path(__file__).parent / "inside" / "guest-init.sh"
+INSIDE = Path(__file__).parent / "inside"
+GUEST_INIT = INSIDE / "guest-init.sh"
+FAKE_AGENT = INSIDE / "fake-agent.sh"
 
 # Kernels made for virtual machines first: they are small. Each is a package that only depends on the current one.
 KERNELS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic")
@@ -67,7 +69,7 @@ def cache_directory() -> Path:
 
 def ensure_images(ssh: bool, progress: Progress) -> Path:
     """The directory of the images, built now if need be."""
-    recipe = Path(__file__).read_bytes() + GUEST_INIT.read_bytes()
+    recipe = b"".join(path.read_bytes() for path in (Path(__file__), GUEST_INIT, FAKE_AGENT))
     images = cache_directory() / f"images-{hashlib.sha256(recipe).hexdigest()[:12]}"
     images.mkdir(parents=True, exist_ok=True)
     with (images / ".lock").open("w") as lock:
@@ -124,6 +126,7 @@ def _agent_root(root: Path, unpacked: Path) -> None:
     (root / "bin/sh").symlink_to("busybox")
     shutil.copy(GUEST_INIT, root / "init")
     (root / "init").chmod(0o755)
+    shutil.copy(FAKE_AGENT, root / "bin/fake-agent")
     agent = _the_one(unpacked, "usr/sbin/qemu-ga")
     shutil.copy(agent, root / "usr/sbin")
     _copy_libraries(root, [agent])

@@ -17,6 +17,10 @@ from .errors import LabError
 
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
+# What a guest's agent does: tests/lab/README.md says more.
+AGENTS = ("alive", "no_files", "windows", "freebsd", "megabytes", "garbage", "hung", "absent")
+AGENTS_WITHOUT_PING = ("garbage", "hung", "absent")
+
 T = TypeVar("T", bound="HostSpec | GuestSpec | HwRng")
 
 
@@ -51,7 +55,9 @@ class GuestSpec:
 
     ``spare_ports`` counts the PCIe root ports left free on q35: 0 gives a guest that cannot take another device while
     it runs. ``firmware_only`` boots no system: such a guest never acknowledges an unplug. ``ssh`` boots the image with
-    python3 and an SSH server, reachable from the controller.
+    python3 and an SSH server, reachable from the controller. ``agent`` is one of ``AGENTS``. Without ``driver`` the
+    guest does not load virtio_rng: a device may be attached, and nothing uses it. ``os_name`` is the PRETTY_NAME of its
+    /etc/os-release, any text.
     """
 
     name: str
@@ -66,11 +72,19 @@ class GuestSpec:
     devices: str = ""
     domain: str = ""
     cmdline: str = ""
+    agent: str = "alive"
+    driver: bool = True
+    os_name: str = ""
+
+    @property
+    def boots(self) -> bool:
+        """Whether it boots a system of the lab, which says so on its console."""
+        return not self.firmware_only and self.machine not in ("isapc", "microvm")
 
     @property
     def has_agent(self) -> bool:
-        """Whether an agent will answer once it runs."""
-        return not self.firmware_only and self.machine not in ("isapc", "microvm")
+        """Whether an agent will answer guest-ping once it runs."""
+        return self.boots and self.agent not in AGENTS_WITHOUT_PING
 
 
 @dataclass(frozen=True)
@@ -138,12 +152,17 @@ def _host(name: str, data: Any) -> HostSpec:
         **{
             **{item.name: getattr(host, item.name) for item in fields(host)},
             "hwrng": None if hwrng is None else _hwrng(name, hwrng),
-            "guests": tuple(
-                _build(GuestSpec, f"guest {guest} of {name}", guest, _mapping(f"guest {guest} of {name}", given))
-                for guest, given in guests.items()
-            ),
+            "guests": tuple(_guest(guest, name, given) for guest, given in guests.items()),
         }
     )
+
+
+def _guest(name: str, host: str, data: Any) -> GuestSpec:
+    where = f"guest {name} of {host}"
+    guest = _build(GuestSpec, where, name, _mapping(where, data))
+    if guest.agent not in AGENTS:
+        raise LabError(f"{where}: agent is one of {', '.join(AGENTS)}, not {guest.agent!r}")
+    return guest
 
 
 def _hwrng(host: str, data: Any) -> HwRng:

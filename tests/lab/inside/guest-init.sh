@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # /init of a guest: the first and only process that busybox starts. Everything it needs to know is on the kernel's
-# command line: lab.address=ADDRESS/PREFIX and lab.key=BASE64 for guests with SSH.
+# command line: lab.address=ADDRESS/PREFIX and lab.key=BASE64 for guests with SSH, lab.os_name=BASE64 for what is in
+# /etc/os-release, lab.driver=no for a guest without the driver of its RNG, lab.agent=KIND for another agent.
 
 /bin/busybox mkdir -p /proc /sys /dev /run /tmp /var/run
 /bin/busybox mount -t proc proc /proc
@@ -18,9 +19,16 @@ argument() {
     tr ' ' '\n' < /proc/cmdline | sed -n "s/^$1=//p"
 }
 
+driver=$(argument lab.driver)
+os_name=$(argument lab.os_name | base64 -d | sed 's/["$`\\]/\\&/g')
+printf 'ID=lab\nNAME="Lab"\nVERSION_ID="1"\nPRETTY_NAME="%s"\n' "${os_name:-Lab 1}" > /etc/os-release
+
 # Twice, so that the order in which modules need each other does not matter.
 for _ in 1 2; do
-    for module in /modules/*; do insmod "$module" 2>/dev/null; done
+    for module in /modules/*; do
+        case $driver/$module in no/*-virtio-rng.ko) continue ;; esac
+        insmod "$module" 2>/dev/null
+    done
 done
 ip link set lo up
 
@@ -32,6 +40,19 @@ if [ -n "$address" ] && [ -x /usr/sbin/dropbear ]; then
     dropbear -R -E -s 2> /dev/console
 fi
 
+run_agent() {
+    case $1 in
+        alive) qemu-ga -m virtio-serial -p "$2" -l /dev/null -t /run ;;
+        no_files)
+            # -b is the one spelling that both --blacklist and --block-rpcs, its later name, have.
+            qemu-ga -m virtio-serial -p "$2" -l /dev/null -t /run -b "$(echo guest-file-open guest-file-close \
+                guest-file-read guest-file-write guest-file-seek guest-file-flush | tr ' ' ',')"
+            ;;
+        absent) ;;
+        *) sh /bin/fake-agent "$1" "$2" ;;
+    esac
+}
+
 # The agent's port gets its name a moment after the driver has started; udev would make this link.
 for _ in 1 2 3 4 5 6 7 8 9 10; do
     for port in /sys/class/virtio-ports/*; do
@@ -40,10 +61,11 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
     [ -e /dev/org.qemu.guest_agent.0 ] && break
     sleep 0.1
 done
+kind=$(argument lab.agent)
 echo "booted after $(cut -d' ' -f1 /proc/uptime) s" > /dev/console
 while :; do
     if [ -e /dev/org.qemu.guest_agent.0 ]; then
-        qemu-ga -m virtio-serial -p /dev/org.qemu.guest_agent.0 -l /dev/null -t /run
+        run_agent "${kind:-alive}" /dev/org.qemu.guest_agent.0
     fi
     sleep 1
 done

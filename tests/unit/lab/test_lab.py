@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import subprocess
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -15,9 +18,11 @@ import yaml
 from lab import GuestSpec, HostSpec, HwRng, LabError, LabSpec
 from lab.domain import GuestNet, domain_xml
 from lab.fleet import Lab
+from lab.host import INSIDE
 from lab.inventory import write_inventory
 from lab.network import Network, mac
 from lab.process import Process
+from lab.spec import AGENTS
 
 RNG = "<rng model='virtio'><backend model='builtin'/></rng>"
 
@@ -59,6 +64,8 @@ def test_spec_round_trip() -> None:
         ("{hosts: {hv1: {libvirt: false, guests: {web1: {}}}}}", "guests need libvirt"),
         ("{hosts: {hv1: {hwrng: {device: tpm}}}}", "urandom, real or none"),
         ("{hosts: {hv1: {hwrng: {mode: '600'}}}}", "octal"),
+        ("{hosts: {hv1: {guests: {web1: {agent: dead}}}}}", "agent is one of alive, "),
+        ("{hosts: {hv1: {guests: {web1: {driver: 'no'}}}}}", "not of type bool"),
     ],
 )
 def test_spec_mistakes_are_named(spec: str, why: str) -> None:
@@ -97,6 +104,86 @@ def test_guest_learns_address_and_key_from_its_command_line() -> None:
     assert {"lab.address=10.57.6.0/22", "lab.key=AAAAkey", "no_timer_check", "fips=1"} <= set(words)
     assert (domain.findtext("os/initrd") or "").endswith("/ssh.initrd")
     assert domain.find("devices/interface/source[@bridge='br0']") is not None
+
+
+def test_guest_learns_from_its_command_line_how_to_behave() -> None:
+    def behaviour(guest: GuestSpec) -> list[str]:
+        words = (ET.fromstring(domain_xml("hv1", guest)).findtext("os/cmdline") or "").split()
+        return [word for word in words if word.startswith("lab.")]
+
+    assert behaviour(GuestSpec("a")) == []
+    name = "<script>alert(1)</script> 'a b'"
+    assert behaviour(GuestSpec("a", agent="hung", driver=False, os_name=name)) == [
+        "lab.agent=hung",
+        "lab.driver=no",
+        f"lab.os_name={base64.b64encode(name.encode()).decode()}",
+    ]
+
+
+def test_every_agent_is_known_in_the_guest() -> None:
+    scripts = [INSIDE / "guest-init.sh", INSIDE / "fake-agent.sh"]
+    text = "\n".join(path.read_text() for path in scripts)
+    for agent in AGENTS:
+        assert re.search(rf"^\s*{agent}(\)|\(\)|/\*\))", text, re.MULTILINE), agent
+
+
+@pytest.mark.parametrize(
+    ("kind", "command", "answer"),
+    [
+        ("windows", '{"execute":"guest-sync", "arguments":{"id":4711}}', {"return": 4711}),
+        ("garbage", '{"execute":"guest-sync", "arguments":{"id":4711}}', {"return": 4711}),
+        ("windows", '{"execute":"guest-ping"}', {"return": {}}),
+        (
+            "freebsd",
+            '{"execute":"guest-file-open","arguments":{"path":"/\\"","mode":"r"}}',
+            {"error": {"class": "CommandNotFound", "desc": "The command guest-file-open has not been found"}},
+        ),
+        ("garbage", '{"execute":"guest-exec-status","arguments":{"pid":1}}', {"return": None}),
+        ("megabytes", '{"execute":"guest-exec","arguments":{"path":"/bin/true"}}', {"return": {"pid": 4242}}),
+    ],
+)
+def test_fake_agent_answers_in_one_line_of_json(kind: str, command: str, answer: object, tmp_path: Path) -> None:
+    assert json.loads(ask_fake_agent(kind, command, tmp_path)) == answer
+
+
+@pytest.mark.parametrize("kind", ["windows", "freebsd"])
+def test_fake_agent_says_what_it_is(kind: str, tmp_path: Path) -> None:
+    listed = json.loads(ask_fake_agent(kind, '{"execute":"guest-info"}', tmp_path))["return"]["supported_commands"]
+    answers = {
+        item["name"]: json.loads(ask_fake_agent(kind, json.dumps({"execute": item["name"]}), tmp_path))["return"]
+        for item in listed
+    }
+    assert kind in answers["guest-get-osinfo"]["id"]
+    if kind == "windows":
+        ids = [(item["id"]["vendor-id"], item["id"]["device-id"]) for item in answers["guest-get-devices"]]
+        assert (0x1AF4, 0x1044) in ids
+
+
+def test_fake_agent_floods_with_valid_json_and_can_babble(tmp_path: Path) -> None:
+    flood = json.loads(ask_fake_agent("megabytes", '{"execute":"guest-file-read"}', tmp_path))["return"]
+    assert len(flood["buf-b64"]) == 3 * 1024 * 1024
+    assert not flood["eof"]
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(ask_fake_agent("garbage", '{"execute":"nonsense"}', tmp_path))
+
+
+def ask_fake_agent(kind: str, command: str, folder: Path) -> str:
+    """One answer of the fake agent, with a file for its port."""
+    port = folder / "port"
+    port.unlink(missing_ok=True)
+    port.write_text(command + "\n")
+    # What it writes comes after the question: reading and writing share one offset.
+    with subprocess.Popen(["sh", INSIDE / "fake-agent.sh", kind, port], stdin=subprocess.DEVNULL) as agent:
+        try:
+            end = time.monotonic() + 60
+            while True:
+                lines = port.read_text().split("\n")
+                if len(lines) > 2:
+                    return lines[1]
+                assert time.monotonic() < end, "no answer"
+                time.sleep(0.01)
+        finally:
+            agent.kill()
 
 
 def test_firmware_only_has_no_kernel() -> None:
