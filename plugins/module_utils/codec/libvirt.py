@@ -220,6 +220,14 @@ def _can_hotplug(bus: ET.Element) -> bool:
     return target is None or target.get("hotplug", "on") != "off"
 
 
+def parse_agent_channel(xml: str) -> Optional[bool]:
+    """Whether a guest agent is connected to a running domain; None without a channel for one."""
+    for target in ET.fromstring(xml).iterfind("devices/channel/target"):
+        if target.get("name") == "org.qemu.guest_agent.0":
+            return target.get("state") == "connected"
+    return None
+
+
 def parse_rng_capabilities(xml: str) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
     """(models, backends) of a domain capabilities document.
 

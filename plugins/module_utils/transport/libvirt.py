@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import threading
 from dataclasses import dataclass
 from typing import Any, Callable, List, Set, TypeVar
 
-from ..errors import GuestError, HypervisorError, TimedOutError
+from ..errors import GuestError, HypervisorError, RngError, TimedOutError
 from ..observation import CONFIG
 from ..text import printable
+from .agent import ANSWER_LIMIT, NO_AGENT, REFUSED, TIMED_OUT, AgentError
 
 try:
     import libvirt
+    import libvirt_qemu
 
     HAS_LIBVIRT = True
 except ImportError:
@@ -25,6 +29,10 @@ T = TypeVar("T")
 
 class ConnectionLostError(HypervisorError):
     """The daemon went away in the middle; what was under way may or may not have happened."""
+
+
+class NotRunningError(GuestError):
+    """What was asked needs a running guest, and this one is off, or paused."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,37 @@ class Connection:
     def detach_xml(self, entry: DomainEntry, layer: str, xml: str) -> None:
         self.ask(lambda: entry.handle.detachDeviceFlags(xml, _affect(layer)))
 
+    def agent(self, entry: DomainEntry, command: str, timeout: float) -> str:
+        """One command for the guest's QEMU agent, as JSON, and its answer.
+
+        libvirt looks whether the agent answers at all before it sends the command, and takes up to five seconds more
+        for that.
+
+        :raises AgentError: with the kind of the failure; the words of an error may be the guest's.
+        """
+        seconds = max(1, math.ceil(timeout))
+        try:
+            return str(libvirt_qemu.qemuAgentCommand(entry.handle, command, seconds, 0))
+        except libvirt.libvirtError as error:
+            if not self._connection.isAlive():
+                raise ConnectionLostError(f"libvirt at {self.uri} went away: {_message(error)}") from error
+            raise _agent_error(error) from error
+
+    def monitor(self, entry: DomainEntry, command: str, timeout: float) -> str:
+        """One command for the guest's QEMU, as JSON, and its answer. libvirt marks the guest as tainted by it.
+
+        :raises TimedOutError: after so many seconds; libvirt has no time limit of its own here.
+        :raises GuestError: when libvirt or QEMU refuses it, or the answer is too long.
+        """
+
+        def attempt() -> str:
+            return str(libvirt_qemu.qemuMonitorCommand(entry.handle, command, 0))
+
+        answer = within(timeout, lambda: self.ask(attempt))
+        if len(answer) > ANSWER_LIMIT:
+            raise GuestError(f"QEMU answered {len(answer)} characters, more than {ANSWER_LIMIT}")
+        return answer
+
     def ask(self, call: Callable[[], T]) -> T:
         """Run one call, and tell a dead connection (nobody's fault) from an error about the domain."""
         try:
@@ -130,6 +169,27 @@ class Connection:
             if not self._connection.isAlive():
                 raise ConnectionLostError(f"libvirt at {self.uri} went away: {_message(error)}") from error
             raise _guest_error(error) from error
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Run a call that could block for ever, in a thread that is left behind when the time is up."""
+    answers: List[T] = []
+    errors: List[RngError] = []
+
+    def attempt() -> None:
+        try:
+            answers.append(call())
+        except RngError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise TimedOutError(f"QEMU did not answer within {seconds:g} seconds")
+    return answers[0]
 
 
 def _affect(layer: str) -> int:
@@ -149,3 +209,18 @@ def _guest_error(error: Any) -> GuestError:
     if code == libvirt.VIR_ERR_OPERATION_TIMEOUT:
         return TimedOutError(f"QEMU did not answer, the outcome is unknown; run again later ({_message(error)})")
     return GuestError(f"libvirt: {_message(error)}")
+
+
+def _agent_error(error: Any) -> GuestError:
+    """The kind by libvirt's code. Of 86 it means two things: the agent is not connected, or it does not answer."""
+    code = error.get_error_code()
+    if code in (libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, libvirt.VIR_ERR_AGENT_UNRESPONSIVE):
+        kind = NO_AGENT if code == libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED else TIMED_OUT
+        return AgentError(kind, f"libvirt: {_message(error)}")
+    if code in (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_AGENT_UNSYNCED):
+        return AgentError(TIMED_OUT, f"libvirt: {_message(error)}")
+    if code == libvirt.VIR_ERR_INTERNAL_ERROR:  # what the agent answered with an error comes as this one
+        return AgentError(REFUSED, _message(error))
+    if code == libvirt.VIR_ERR_OPERATION_INVALID:
+        return NotRunningError(f"libvirt: {_message(error)}")
+    return _guest_error(error)

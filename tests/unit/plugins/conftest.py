@@ -20,6 +20,7 @@ def hypervisor(monkeypatch: pytest.MonkeyPatch) -> FakeLibvirt:
     """A fake in the place of the libvirt binding, whether that is installed or not."""
     fake = FakeLibvirt()
     monkeypatch.setattr(transport, "libvirt", fake, raising=False)
+    monkeypatch.setattr(transport, "libvirt_qemu", fake, raising=False)
     monkeypatch.setattr(transport, "HAS_LIBVIRT", True)
     return fake
 

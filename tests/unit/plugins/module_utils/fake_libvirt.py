@@ -44,6 +44,9 @@ class FakeLibvirt:
     VIR_ERR_OPERATION_INVALID = 55
     VIR_ERR_CONFIG_UNSUPPORTED = 67
     VIR_ERR_OPERATION_TIMEOUT = 68
+    VIR_ERR_ARGUMENT_UNSUPPORTED = 74
+    VIR_ERR_AGENT_UNRESPONSIVE = 86
+    VIR_ERR_AGENT_UNSYNCED = 97
     VIR_ERR_DEVICE_MISSING = 99
     VIR_DOMAIN_XML_INACTIVE = 2
     VIR_DOMAIN_AFFECT_LIVE = 1
@@ -88,6 +91,17 @@ class FakeLibvirt:
             raise libvirtError(1, f"internal error: unexpected qemu URI path '{uri}', try qemu:///system")
         self.connections.append(FakeConnection(self, readonly))
         return self.connections[-1]
+
+    def qemuAgentCommand(self, handle: Handle, command: str, timeout: int, flags: int) -> str:
+        """Of the module ``libvirt_qemu``, as is the next one."""
+        handle.require_running("agent")
+        assert (isinstance(timeout, int) and timeout > 0, flags) == (True, 0)
+        return handle.domain.agent(command)
+
+    def qemuMonitorCommand(self, handle: Handle, command: str, flags: int) -> str:
+        handle.require_running("monitor")
+        assert flags == 0
+        return handle.domain.monitor(command)
 
     def registerErrorHandler(self, handler: object, context: object) -> None:
         assert callable(handler), context
@@ -140,7 +154,10 @@ class FakeConnection:
 
 
 class FakeDomain:
-    """A guest on the host. ``releases`` is whether it lets go of devices; ``ports`` how many a hot-plug can take."""
+    """A guest on the host. ``releases`` is whether it lets go of devices; ``ports`` how many a hot-plug can take.
+
+    ``agent`` and ``monitor`` answer commands with text, or raise.
+    """
 
     def __init__(
         self,
@@ -153,10 +170,15 @@ class FakeDomain:
         releases: bool = True,
         managed_save: bool = False,
         snapshots: bool = False,
+        agent: Callable[[str], str] | None = None,
+        monitor: Callable[[str], str] | None = None,
     ) -> None:
         self.host, self.name, self.id = host, name, str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         self.machine, self.ports, self.releases = machine, ports, releases
         self.managed_save, self.snapshots = managed_save, snapshots
+        self.agent = agent or _no_agent
+        self.monitor = monitor or _no_agent
+        self.channel = "" if agent is None else "connected"  # the state of the agent's channel; without one, nothing
         self.layers: dict[str, list[ET.Element]] = {}
         for layer, text in ((CONFIG, config), (LIVE, live)):
             if text is not None:
@@ -215,6 +237,10 @@ class FakeDomain:
             ET.SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
             for index in range(1, self.ports + 1):
                 ET.SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
+        if self.channel:
+            channel = ET.SubElement(devices, "channel", type="unix")
+            state = {"state": self.channel} if layer == LIVE else {}
+            ET.SubElement(channel, "target", {"type": "virtio", "name": "org.qemu.guest_agent.0", **state})
         devices.extend(self.layers[layer])
         return ET.tostring(root, encoding="unicode")
 
@@ -285,6 +311,14 @@ class Handle:
         self.connection.host.writes.append((self.domain.name, call, layer))
         return layer
 
+    def require_running(self, call: str) -> None:
+        """Refuse what libvirt refuses for a guest that is off, or over a connection that only reads."""
+        self._require(call, LIVE)
+        if self.connection.readonly:
+            raise libvirtError(29, "operation forbidden for read only access")
+        if LIVE not in self.domain.layers:
+            raise libvirtError(55, "Requested operation is not valid: domain is not running")
+
     def _require(self, call: str, layer: str) -> None:
         self.connection.host.hook(self.domain, call, layer)
         self._require_domain()
@@ -293,6 +327,10 @@ class Handle:
         self.connection.require_daemon()
         if self.domain.id not in self.connection.host.all:
             raise libvirtError(42, f"Domain not found: no domain with matching uuid '{self.domain.id}'")
+
+
+def _no_agent(command: str) -> str:
+    raise libvirtError(74, f"argument unsupported: QEMU guest agent is not configured ({command})")
 
 
 def alias_of(element: ET.Element) -> str:

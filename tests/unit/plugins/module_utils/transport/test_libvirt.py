@@ -5,12 +5,24 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError, TimedOutError
 from ansible_collections.fleet.rng.plugins.module_utils.transport import libvirt as transport
-from ansible_collections.fleet.rng.plugins.module_utils.transport.libvirt import Connection, ConnectionLostError
+from ansible_collections.fleet.rng.plugins.module_utils.transport.agent import (
+    ANSWER_LIMIT,
+    NO_AGENT,
+    REFUSED,
+    TIMED_OUT,
+    AgentError,
+)
+from ansible_collections.fleet.rng.plugins.module_utils.transport.libvirt import (
+    Connection,
+    ConnectionLostError,
+    NotRunningError,
+)
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.fake_libvirt import libvirtError
 
 URI = "qemu:///system"
@@ -135,3 +147,59 @@ def test_no_binding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "HAS_LIBVIRT", False)
     with pytest.raises(HypervisorError, match="install python3-libvirt for it"):
         Connection(URI, readonly=True)
+
+
+def test_commands_for_the_agent_and_for_qemu(hypervisor: Any) -> None:
+    domain = hypervisor.add("web1", "", "", agent=lambda command: f"agent {command}", monitor=lambda c: f"qemu {c}")
+    connection = Connection(URI, readonly=False)
+    entry = connection.domain(domain.id)
+    assert connection.agent(entry, "a", 0.1) == "agent a"
+    assert connection.monitor(entry, "m", 5) == "qemu m"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(74, NO_AGENT), (86, TIMED_OUT), (68, TIMED_OUT), (97, TIMED_OUT), (1, REFUSED)]
+)
+def test_errors_of_the_agent(code: int, kind: str, hypervisor: Any) -> None:
+    domain = hypervisor.add("web1", "", "", agent=raising(code, "\x1b[2J" + "x" * 10_000_000))
+    connection = Connection(URI, readonly=False)
+    with pytest.raises(AgentError) as caught:
+        connection.agent(connection.domain(domain.id), "{}", 5)
+    assert caught.value.kind == kind
+    assert "\\x1b[2J" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_other_errors_while_the_agent_is_asked(hypervisor: Any) -> None:
+    domain = hypervisor.add("web1", "", "", agent=lambda command: command)
+    connection = Connection(URI, readonly=False)
+    entry = connection.domain(domain.id)
+    domain.stop()
+    with pytest.raises(NotRunningError, match="domain is not running"):
+        connection.agent(entry, "{}", 5)
+    hypervisor.kill()
+    with pytest.raises(ConnectionLostError):
+        connection.agent(entry, "{}", 5)
+
+
+def test_an_endless_answer_of_qemu(hypervisor: Any) -> None:
+    domain = hypervisor.add("web1", "", "", monitor=lambda dummy: "x" * (ANSWER_LIMIT + 1))
+    connection = Connection(URI, readonly=False)
+    with pytest.raises(GuestError, match=r"^QEMU answered 1048577 characters"):
+        connection.monitor(connection.domain(domain.id), "{}", 5)
+
+
+def test_a_refusal_of_the_monitor(hypervisor: Any) -> None:
+    domain = hypervisor.add("web1", "", "")
+    connection = Connection(URI, readonly=True)
+    with pytest.raises(GuestError, match="forbidden for read only access"):
+        connection.monitor(connection.domain(domain.id), "{}", 5)
+
+
+def test_a_monitor_that_hangs_is_given_up(hypervisor: Any) -> None:
+    release = threading.Event()
+    domain = hypervisor.add("web1", "", "", monitor=lambda dummy: str(release.wait(30)))
+    connection = Connection(URI, readonly=False)
+    with pytest.raises(TimedOutError, match=r"^QEMU did not answer within 0\.1 seconds$"):
+        connection.monitor(connection.domain(domain.id), "{}", 0.1)
+    release.set()
