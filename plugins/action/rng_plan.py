@@ -57,10 +57,14 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"hosts: not in the inventory: {', '.join(printable(name, 80) for name in unknown)}"
             )
-        fleet = dict.fromkeys([*hosts, *groups.get(options["hypervisors"], ())])
+        planned = {name: variables.hypervisor(name, options["observation"]) for name in hosts}
+        others = dict.fromkeys([*groups.get(options["hypervisors"], ()), *_reached(planned.values(), groups)])
         plan = make_plan(
             list(hosts),
-            [variables.hypervisor(name, options["observation"]) for name in fleet],
+            [
+                *planned.values(),
+                *(variables.hypervisor(name, options["observation"]) for name in others if name not in planned),
+            ],
             [variables.guest(name, options["uuid_variable"]) for name in groups.get(options["guests"], ())],
             Settings(
                 capabilities_of,
@@ -69,6 +73,7 @@ class ActionModule(ActionBase):
                 exclusive=options["exclusive"],
                 only_changes=options["explain"] == "changes",
                 groups=_groups_within(groups, options["guests"]) if options["policies"] else None,
+                all_groups=groups,
             ),
             complete=options["hypervisors"] in groups,
         )
@@ -79,6 +84,15 @@ class ActionModule(ActionBase):
             )
         result.update(changed=False, plan=plan)
         return result
+
+
+def _reached(hypervisors: Iterable[Hypervisor], groups: Mapping[str, list[str]]) -> list[str]:
+    """The hosts that guests of these hypervisors may move to; what is wrong with a variable, the plan says."""
+    named = [hypervisor.variables.get("migration_groups") for hypervisor in hypervisors]
+    reached = dict.fromkeys(
+        group for names in named if isinstance(names, list) for group in names if isinstance(group, str)
+    )
+    return [host for group in reached for host in groups.get(group, ())]
 
 
 def _groups_within(groups: Mapping[str, list[str]], guests: str) -> dict[str, list[str]]:

@@ -42,6 +42,7 @@ class Matches:
     inventory: dict[Seen, str] = field(default_factory=dict)
     refused: dict[Seen, str] = field(default_factory=dict)
     copies: dict[Seen, str] = field(default_factory=dict)  # definitions of a guest that runs on another hypervisor
+    homes: dict[Seen, Seen] = field(default_factory=dict)  # for each copy the guest that runs
     unmatched: dict[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +78,7 @@ def _sort_out_copies(guests: Iterable[Seen], found: Matches) -> None:
         if len(running) == 1:
             why = f"left alone: the same guest runs as {running[0]}; this is only another definition of it"
             found.copies.update({seen: why for seen in copies if not seen.running})
+            found.homes.update({seen: running[0] for seen in copies if not seen.running})
             continue
         twins = f"{_listed(copies)} have the same UUID {number}"
         if running:

@@ -9,9 +9,8 @@ Pure: everything comes in as values, so that a plan can be tested without Ansibl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -28,10 +27,11 @@ from ansible_collections.fleet.rng.plugins.module_utils.observation import Obser
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.budget import Claim, per_second, share
 from ansible_collections.fleet.rng.plugins.plugin_utils.matching import Matches, Seen, match
+from ansible_collections.fleet.rng.plugins.plugin_utils.migration import Destination, Migration
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import misspelt, some
 from ansible_collections.fleet.rng.plugins.plugin_utils.policies import named_devices
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     ABSENT,
-    KNOWN_VARIABLES,
     PREFIX,
     UNMANAGED,
     Layer,
@@ -79,6 +79,7 @@ class Settings:
     exclusive: bool | None = None
     only_changes: bool = False
     groups: Mapping[str, Sequence[str]] | None = None  # inventory groups of guests, to name the policies after
+    all_groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the inventory, for migration groups
 
 
 @dataclass
@@ -91,6 +92,8 @@ class _Candidate:
     policy: Policy | None = None
     refused: str = ""
     copy: str = ""  # why it is left alone, when it is only a second definition of a guest
+    copies: list[tuple[str, ObservedGuest]] = field(default_factory=list)  # its definitions on other hypervisors
+    strays: list[str] = field(default_factory=list)  # what is wrong with those
 
 
 def make_plan(
@@ -116,36 +119,25 @@ def make_plan(
             errors[name] = str(error)
     seen = [candidate.seen for found in candidates.values() for candidate in found]
     matches = match(seen, {guest.name: guest.uuid for guest in inventory}, settings.uuid_variable)
+    _identify(candidates, matches)
     own = {guest.name: Layer.of_guest(guest.name, guest.variables) for guest in inventory}
-    warnings = _misspelt([*hypervisors, *inventory])
+    migration = Migration(settings.all_groups, _destinations(known, candidates, settings))
+    warnings = misspelt(
+        [(one.name, one.unknown) for one in hypervisors] + [(one.name, one.unknown) for one in inventory]
+    )
     plans: dict[str, Any] = {}
     for name in hosts:
         if name in errors:
             plans[name] = _host_plan(error=errors[name])
             continue
-        for candidate in candidates[name]:
-            _identify(candidate, matches)
         try:
-            plans[name] = _plan_host(known[name], candidates[name], own, settings, warnings)
+            plans[name] = _plan_host(known[name], candidates[name], own, settings, migration, warnings)
             plans[name]["policies"] = _policies(known[name], own, settings)
         except RngError as error:
             plans[name] = _host_plan(error=str(error), total=len(candidates[name]))
+    warnings += migration.warnings()
     unknown = _unknown_guests(matches, inventory) if complete and not errors else []
     return {"hosts": plans, "unknown_guests": unknown, "warnings": warnings}
-
-
-def _misspelt(machines: Sequence[Hypervisor | InventoryGuest]) -> list[str]:
-    """A warning for each variable that begins like ours and means nothing, with the hosts that have it."""
-    having: dict[str, list[str]] = {}
-    for machine in machines:
-        for variable in machine.unknown:
-            having.setdefault(variable, []).append(machine.name)
-    warnings = []
-    for variable, names in sorted(having.items()):
-        near = get_close_matches(variable, KNOWN_VARIABLES, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        warnings.append(f"{printable(variable, 60)} is no variable of this collection ({_some(names)}){hint}")
-    return warnings
 
 
 def _observed(hypervisor: Hypervisor) -> list[_Candidate]:
@@ -166,10 +158,30 @@ def _observed(hypervisor: Hypervisor) -> list[_Candidate]:
     ]
 
 
-def _identify(candidate: _Candidate, matches: Matches) -> None:
-    candidate.inventory = matches.inventory.get(candidate.seen)
-    candidate.refused = matches.refused.get(candidate.seen, "")
-    candidate.copy = matches.copies.get(candidate.seen, "")
+def _identify(candidates: Mapping[str, Sequence[_Candidate]], matches: Matches) -> None:
+    by_seen = {candidate.seen: candidate for found in candidates.values() for candidate in found}
+    for seen, candidate in by_seen.items():
+        candidate.inventory = matches.inventory.get(seen)
+        candidate.refused = matches.refused.get(seen, "")
+        candidate.copy = matches.copies.get(seen, "")
+    for copy, home in matches.homes.items():
+        by_seen[home].copies.append((copy.host, by_seen[copy].guest))
+
+
+def _destinations(
+    known: Mapping[str, Hypervisor], observed: Iterable[str], settings: Settings
+) -> dict[str, Destination]:
+    """What guests would find on each hypervisor that was observed, and that says what it is."""
+    found = {}
+    for name in observed:
+        observation = known[name].observation
+        try:
+            kinds = settings.capabilities(_hypervisor_facts(observation)).sources
+        except RngError:
+            continue
+        tried = observation["host"].get("sources")
+        found[name] = Destination(tried if isinstance(tried, Mapping) else {}, kinds)
+    return found
 
 
 def _plan_host(
@@ -177,6 +189,7 @@ def _plan_host(
     candidates: list[_Candidate],
     own: Mapping[str, Layer],
     settings: Settings,
+    migration: Migration,
     warnings: list[str],
 ) -> dict[str, Any]:
     """Raises RngError for what concerns the host as a whole."""
@@ -192,19 +205,26 @@ def _plan_host(
     if exclusive is None:
         exclusive = host_switch(name, "exclusive", variables.get("exclusive"), True)
     remove = host_switch(name, "remove", variables.get("remove"), False)
+    rules = migration.rules(name, variables)
     capabilities = settings.capabilities(facts)
     layer = Layer.of_hypervisor(name, variables)
     for candidate in candidates:
         if not candidate.refused and not candidate.copy:
             _settle_policy(candidate, layer, overrides, own, capabilities.max_bytes, remove)
+        device = None if candidate.policy is None else candidate.policy.device
+        if device is not None and not candidate.guest.error:
+            candidate.refused = migration.refusal(rules, name, candidate.guest.name, device.source)
     shares = None if budget is None else _share(name, budget, candidates, capabilities, warnings)
     plan = _host_plan(total=len(candidates), budget=shares)
     unwise: dict[str, list[str]] = {}
     for candidate in candidates:
+        policy = candidate.policy
+        if candidate.copies and policy is not None and policy.state != UNMANAGED and not candidate.refused:
+            candidate.strays = migration.other_definitions(rules, candidate.guest.name, policy.device, candidate.copies)
         warning = _add(plan, candidate, capabilities, live, exclusive, settings.only_changes)
         if warning:
             unwise.setdefault(warning, []).append(candidate.guest.name)
-    warnings += [f"{printable(name, 80)}: {warning} ({_some(guests)})" for warning, guests in unwise.items()]
+    warnings += [f"{printable(name, 80)}: {warning} ({some(guests)})" for warning, guests in unwise.items()]
     plan["failure"] = _failure(plan["refused"], len(candidates))
     return plan
 
@@ -247,7 +267,7 @@ def _share(
     claims: dict[int, Claim] = {}
     for candidate in candidates:
         policy = candidate.policy
-        if policy is not None and policy.device is not None:
+        if policy is not None and policy.device is not None and not candidate.refused:
             ceiling = policy.device.rate.max_bytes or capabilities.max_bytes
             unit = request_bytes(candidate.guest.arch)
             claims[candidate.seen.index] = Claim(policy.period, policy.weight, policy.min_bytes, ceiling, unit)
@@ -260,7 +280,7 @@ def _share(
     promised = Fraction(0)
     for candidate in candidates:
         policy = candidate.policy
-        if policy is None or policy.device is None:
+        if policy is None or policy.device is None or candidate.refused:
             continue
         size, period = shares[candidate.seen.index], policy.period
         promised += per_second(size, period)
@@ -305,17 +325,19 @@ def _add(
         entry["from"] = {name: words for name, words in policy.origin.items() if name not in hidden}
         if policy.device is not None:
             entry["wanted"] = policy.device.to_wire()
-    if policy is not None and policy.state != UNMANAGED:
+    if policy is not None and policy.state != UNMANAGED and not refused:
         decision = decide(policy.device, guest, capabilities, live=live, exclusive=exclusive)
         entry["config"], entry["live"] = decision.config.status, decision.live.status
         entry["reason"] = decision.reason
         refused, warning = decision.error, decision.warning
         layers = (decision.config, decision.live)
         entry["obstacles"] = [layer.reason for layer in layers if layer.status == NEEDS_RESTART]
+        entry["obstacles"] += candidate.strays
         if decision.acts:
             plan["devices"].append({"guest": guest.name, "state": policy.state, **(entry["wanted"] or {})})
         quiet = not refused and all(layer.status in (UNCHANGED, NOT_APPLICABLE) for layer in layers)
         plan["in_sync"] += quiet
+        quiet = quiet and not candidate.strays
     elif not refused:
         entry["reason"] = entry["reason"] or f"left alone ({entry['from']['state']})"
         quiet = True
@@ -326,11 +348,6 @@ def _add(
     if not (quiet and only_changes):
         plan["guests"].append(entry)
     return warning
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(name, 40) for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
 def _host_plan(*, error: str | None = None, total: int = 0, budget: dict[str, Any] | None = None) -> dict[str, Any]:

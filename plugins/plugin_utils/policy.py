@@ -43,9 +43,19 @@ DEFAULTS: Mapping[str, Any] = {
     "min_bytes": 0,
 }
 # Of a hypervisor as a whole.
-HOST_FIELDS = ("hypervisor", "config_dir", "host_budget", "overrides", "live", "exclusive", "remove")
+HOST_FIELDS = (
+    "hypervisor",
+    "config_dir",
+    "host_budget",
+    "overrides",
+    "live",
+    "exclusive",
+    "remove",
+    "migration_groups",
+    "migration",
+)
 # What only the role reads, and what it registers.
-ROLE_FIELDS = ("uri", "wait", "guests", "uuid_variable", "become", "uuid", "observation", "plan", "result")
+ROLE_FIELDS = ("uri", "wait", "guests", "uuid_variable", "become", "uuid", "observation", "plan", "result", "sources")
 KNOWN_VARIABLES = tuple(PREFIX + name for name in (*DEFAULTS, *HOST_FIELDS, *ROLE_FIELDS))
 DEVICE_FIELDS = ("source", "max_bytes", "period", "model", "driver")
 MAX_WEIGHT = 1_000_000
@@ -113,7 +123,7 @@ def parse_overrides(host: str, value: object) -> tuple[Override, ...]:
     allowed = "a list of mappings, each with match (a pattern of guest names) and the fields to set"
     if value is None:
         return ()
-    _usable(variable, value)
+    usable(variable, value)
     if not isinstance(value, list | tuple):
         raise InvalidValueError(variable, value, allowed)
     found = []
@@ -201,7 +211,7 @@ def host_switch(host: str, name: str, value: object, default: bool) -> bool:
     if value is None:
         return default
     variable = f"hypervisor {printable(host, 80)}: {PREFIX}{name}"
-    _usable(variable, value)
+    usable(variable, value)
     known = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower())
     if known is None:
         raise InvalidValueError(variable, value, "true or false")
@@ -210,7 +220,7 @@ def host_switch(host: str, name: str, value: object, default: bool) -> bool:
 
 def whole_number(variable: str, value: object, low: int, high: int, more: str = "") -> int:
     """An int, or the decimal digits that a template yields; never a bool."""
-    _usable(variable, value)
+    usable(variable, value)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -239,7 +249,7 @@ class _Chosen:
 
     def _value(self, name: str) -> Any:
         value = self._layers[name].values[name]
-        _usable(self._blame(name), value)
+        usable(self._blame(name), value)
         return value
 
     def one_of(self, name: str, allowed: tuple[str, ...]) -> str:
@@ -258,6 +268,7 @@ class _Chosen:
             raise InvalidValueError(self._blame(error.variable), error.given, error.allowed) from error
 
 
-def _usable(variable: str, value: object) -> None:
+def usable(variable: str, value: object) -> None:
+    """Raise when the value's template failed."""
     if isinstance(value, Untemplated):
         raise RngError(f"{variable}: its template failed: {value.why}")

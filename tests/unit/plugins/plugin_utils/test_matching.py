@@ -30,6 +30,8 @@ def outcome(case: dict[str, Any], shuffled: random.Random | None = None) -> dict
         name: Untemplated(value["untemplated"]) if isinstance(value, dict) else value for name, value in inventory
     }
     found = match(guests, values, "virtio_rng_uuid")
+    assert found.homes.keys() == found.copies.keys()
+    assert all(home.running and home.uuid == copy.uuid for copy, home in found.homes.items())
     return {
         "matched": {str(seen): name for seen, name in found.inventory.items()},
         "refused": {str(seen): why for seen, why in found.refused.items()},

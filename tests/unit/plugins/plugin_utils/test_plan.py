@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole plan, by the table cases/plan/plan.json, and two explanations word by word in golden.json."""
+"""The whole plan, by tables of cases/plan, and two explanations word by word in golden.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.plan import Hypervisor, 
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import Untemplated
 
 FOLDER = Path(__file__).parents[2] / "cases" / "plan"
-CASES = json.loads((FOLDER / "plan.json").read_text(encoding="utf-8"))
+CASES = [
+    case for name in ("plan.json", "migration.json") for case in json.loads((FOLDER / name).read_text(encoding="utf-8"))
+]
 GOLDEN = json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))
 HAS_DEFAULT = {"source": "/dev/urandom", "max_bytes": 1024, "period": 1000, "model": "virtio", "driver": {}}
 
@@ -34,7 +36,9 @@ def observation(*guests: dict[str, Any], kind: str = "libvirt") -> dict[str, Any
 def capabilities(hypervisor: Mapping[str, Any]) -> Capabilities:
     if hypervisor["kind"] != "libvirt":
         raise HypervisorError(f"unknown kind of hypervisor: {hypervisor['kind']}")
-    return Capabilities(max_bytes=2**32 - 1)
+    return Capabilities(
+        max_bytes=2**32 - 1, sources=tuple(hypervisor.get("rng_backends", ("random", "builtin", "egd")))
+    )
 
 
 def plan(case: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,12 +49,14 @@ def plan(case: Mapping[str, Any]) -> dict[str, Any]:
         if seen == "missing":
             guests = (guest(given) if isinstance(given, str) else guest(**given) for given in host["guests"])
             seen = observation(*guests)
+            seen["host"].update({key: host[key] for key in ("sources",) if key in host})
+            seen["host"]["hypervisor"].update(host.get("facts", {}))
         hypervisors.append(Hypervisor(name, host.get("variables", {}), seen))
     inventory = [
         InventoryGuest(name, {key: value for key, value in variables.items() if key != "uuid"}, variables.get("uuid"))
         for name, variables in case.get("inventory", {}).items()
     ]
-    settings = Settings(capabilities, **case.get("settings", {}))
+    settings = Settings(capabilities, all_groups=case.get("groups", {}), **case.get("settings", {}))
     hosts = case.get("hosts", list(case["hypervisors"]))
     return make_plan(hosts, hypervisors, inventory, settings, complete=case.get("complete", True))
 

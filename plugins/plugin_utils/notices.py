@@ -1,0 +1,37 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan has to say about many machines at once: one line, with some of them named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import KNOWN_VARIABLES
+
+NAMED = 5
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of the names, and how many there are besides."""
+    shown = ", ".join(printable(name, 40) for name in names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
+
+
+def misspelt(machines: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """A warning for each variable that begins like ours and means nothing, with the hosts that have it.
+
+    :param machines: the name of each inventory host, and such variables of it.
+    """
+    having: dict[str, list[str]] = {}
+    for machine, variables in machines:
+        for variable in variables:
+            having.setdefault(variable, []).append(machine)
+    warnings = []
+    for variable, names in sorted(having.items()):
+        near = get_close_matches(variable, KNOWN_VARIABLES, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        warnings.append(f"{printable(variable, 60)} is no variable of this collection ({some(names)}){hint}")
+    return warnings
