@@ -119,17 +119,15 @@ def test_variables_of_the_play_count_as_the_hypervisors(run: Runner) -> None:
 
 
 def test_migration_groups_reach_beyond_the_group_of_hypervisors(run: Runner) -> None:
-    settings = {"virtio_rng_migration_groups": ["{{ 'movable' }}"], "virtio_rng_source": "/dev/hwrng"}
-    inventory = "[hypervisors]\nhv1\n[movable]\nhv1\nhv2\nhv4\n"
-    plan = run({"hosts": ["hv1"]}, settings, inventory)["plan"]
+    named = 'virtio_rng_migration_groups="{{ [where] }}" where=movable virtio_rng_source=/dev/hwrng'
+    inventory = f"[hypervisors]\nhv1 {named}\n[movable]\nhv1\nhv2\nhv4\n"
+    plan = run({"hosts": ["hv1"]}, inventory=inventory)["plan"]
     assert [item["reason"].split(" was not")[0] for item in plan["hosts"]["hv1"]["refused"]] == [
         f"guest {name} may move to hv2 (virtio_rng_migration_groups: movable), where source /dev/hwrng"
         for name in ("web1", "{{7*7}}")
     ]
-    assert [line for line in plan["warnings"] if line.startswith("migration group movable: not observed")] == [
-        "migration group movable: not observed in this run, so it is not known whether the sources of guests that may "
-        "move there are safe: hv4"
-    ]
+    (unseen,) = [line for line in plan["warnings"] if line.startswith("migration group movable: not observed")]
+    assert unseen.endswith(": hv4")
 
 
 def test_other_names(run: Runner) -> None:

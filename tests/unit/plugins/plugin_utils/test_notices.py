@@ -25,8 +25,8 @@ def test_some(names: list[str], words: str) -> None:
 
 def test_a_variable_is_one_warning_whoever_has_it() -> None:
     assert misspelt(
-        [("hv1", ("virtio_rng_sorce", "virtio_rng_0123456789_xyz")), ("hv2", ()), ("web1", ("virtio_rng_sorce",))]
+        [("hv1", ("virtio_rng_sorce", "virtio_rng_zz0123456789")), ("hv2", ()), ("web1", ("virtio_rng_sorce",))]
     ) == [
         "virtio_rng_sorce is no variable of this collection (hv1, web1); did you mean virtio_rng_source?",
-        "virtio_rng_0123456789_xyz is no variable of this collection (hv1)",
+        "virtio_rng_zz0123456789 is no variable of this collection (hv1)",
     ]
