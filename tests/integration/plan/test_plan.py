@@ -20,7 +20,7 @@ ROOT = HERE.parents[2]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 
 
-def run(tmp_path: Path, *arguments: str, play: str = "answer") -> dict[str, Any]:
+def run(tmp_path: Path, *arguments: str, play: str = "answer", inventory: str = "inventory") -> dict[str, Any]:
     """Run the playbook, and return what it kept of the first plan or of the one with play variables."""
     environment = {
         **os.environ,
@@ -29,7 +29,7 @@ def run(tmp_path: Path, *arguments: str, play: str = "answer") -> dict[str, Any]
         "ANSIBLE_HOME": str(tmp_path / "home"),
         "ANSIBLE_NOCOLOR": "1",
     }
-    command = [str(PLAYBOOK), "-i", "inventory", "plan.yml", f"--extra-vars=answers={tmp_path}", *arguments]
+    command = [str(PLAYBOOK), "-i", inventory, "plan.yml", f"--extra-vars=answers={tmp_path}", *arguments]
     done = subprocess.run(
         command, cwd=HERE, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -156,3 +156,49 @@ def test_batches_remember_the_hypervisors_of_earlier_ones(tmp_path: Path) -> Non
 
 def test_check_mode_plans_the_same(tmp_path: Path, answer: dict[str, Any]) -> None:
     assert run(tmp_path, "--check")["plan"] == answer["plan"]
+
+
+NO_HWRNG = "is not safe: the kernel of this host has no hardware RNG selected (rng_current)"
+
+
+def test_a_guest_gets_no_source_that_it_would_not_find_in_its_migration_groups(tmp_path: Path) -> None:
+    plan = run(tmp_path, inventory="migration")["plan"]
+    (refused,) = plan["hosts"]["mv1"]["refused"]
+    assert refused["reason"] == (
+        f"guest ca1 may move to mv2 (virtio_rng_migration_groups: rack_a), where source /dev/hwrng {NO_HWRNG}; "
+        "give it another source, or set virtio_rng_migration to warn"
+    )
+    assert [device["guest"] for device in plan["hosts"]["mv1"]["devices"]] == ["web1"]
+    assert [device["guest"] for device in plan["hosts"]["mv2"]["devices"]] == ["db2"]
+    assert [device["guest"] for device in plan["hosts"]["mv3"]["devices"]] == ["ca3"]
+    source, definition = plan["warnings"]
+    assert source == f"migration group rack_b: on mv2 source /dev/hwrng {NO_HWRNG}; guests that may move there: ca3"
+    assert definition.startswith("mv2 has other definitions of guests that run elsewhere, with /dev/random, 512 B")
+    assert definition.endswith(": web1")
+    (obstacle,) = next(guest for guest in plan["hosts"]["mv1"]["guests"] if guest["guest"] == "web1")["obstacles"]
+    assert obstacle.startswith("mv2 has another definition of it, with /dev/random, 512 B / 1000 ms;")
+
+
+def test_the_operator_may_be_warned_or_left_in_peace(tmp_path: Path) -> None:
+    plan = run(tmp_path, "--extra-vars=virtio_rng_migration=warn", inventory="migration")["plan"]
+    assert [guest["guest"] for guest in plan["hosts"]["mv1"]["devices"]] == ["web1", "ca1"]
+    assert [line.split(" ")[2] for line in plan["warnings"][:2]] == ["rack_a:", "rack_b:"]
+    plan = run(tmp_path, "--extra-vars=virtio_rng_migration=ignore", inventory="migration")["plan"]
+    assert plan["warnings"] == []
+
+
+def test_hypervisors_of_a_migration_group_count_when_an_earlier_batch_observed_them(tmp_path: Path) -> None:
+    plan = run(tmp_path, "--extra-vars=batch=1", inventory="migration")["plan"]
+    assert list(plan["hosts"]) == ["mv3"]
+    assert [line.split(" ")[2:5] for line in plan["warnings"]] == [["rack_b:", "on", "mv2"]]
+    (unseen,) = run(tmp_path, "--limit=mv3", inventory="migration")["plan"]["warnings"]
+    assert unseen.startswith("migration group rack_b: not observed in this run")
+    assert unseen.endswith(": mv2")
+
+
+def test_a_migration_group_that_does_not_exist_is_an_error_of_its_hypervisors(tmp_path: Path) -> None:
+    arguments = ("--limit=mv1", '--extra-vars={"virtio_rng_migration_groups": ["rack_z"]}')
+    assert run(tmp_path, *arguments, inventory="migration")["plan"]["hosts"]["mv1"]["error"] == (
+        "hypervisor mv1: virtio_rng_migration_groups: 'rack_z' is not valid; "
+        "allowed: the names of inventory groups that hold this hypervisor: hypervisors, rack_a"
+    )
