@@ -29,10 +29,12 @@ RANK = {
     "module_utils/transport": 4,
     "module_utils/backend": 5,
     "module_utils/module": 6,
+    "module_utils/watch": 7,
     "plugin_utils": 6,
     "modules": 7,
     "action": 7,
     "filter": 7,
+    "lookup": 7,
     "test": 7,
     "doc_fragments": 7,
 }

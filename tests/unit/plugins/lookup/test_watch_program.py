@@ -1,0 +1,65 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lookup gives a program that runs without Ansible."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from ansible_collections.fleet.rng.plugins.lookup import watch_program
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def look() -> str:
+    (text,) = watch_program.LookupModule().run([])
+    return str(text)
+
+
+def test_the_program_runs_with_nothing_but_python(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(look(), encoding="utf-8")
+    # -S leaves out site-packages: no Ansible, no libvirt, nothing that is installed here.
+    command = [sys.executable, "-I", "-S", str(program)]
+    found = subprocess.run([*command, "--stdout"], capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    assert found.returncode == 1  # there is no libvirt to be observed with
+    assert "python3-libvirt" in found.stderr
+    assert 'fleet_rng_hypervisor_observed{hypervisor="' in found.stdout
+    assert found.stdout.endswith("# EOF\n")
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=True, cwd="/")
+    expected = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    assert version.stdout == f"fleet-rng-watch {expected}\n"
+
+
+def test_it_is_the_same_every_time() -> None:
+    assert look() == look()
+
+
+def test_it_is_the_collections_own_code() -> None:
+    text = look()
+    for name in ("watch", "metrics", "kernel/interpret", "backend/libvirt"):
+        source = (ROOT / "plugins" / "module_utils" / f"{name}.py").read_text(encoding="utf-8")
+        assert source in text
+
+
+def test_an_installed_collection_has_its_version_in_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "MANIFEST.json").write_text(json.dumps({"collection_info": {"version": "9.9.9"}}))
+    assert watch_program.version(tmp_path) == "9.9.9"
+
+
+def test_what_cannot_be_bundled_is_an_error_of_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_program, "ENTRY", "module.info")
+    with pytest.raises(AnsibleError, match="which hosts need not have"):
+        look()
+
+
+def test_terms_are_refused() -> None:
+    with pytest.raises(AnsibleError, match="takes no terms"):
+        watch_program.LookupModule().run(["a"])
