@@ -21,6 +21,9 @@ description:
     a role or this task sets count as variables of each hypervisor.
   - C(virtio_rng_host_budget) of a hypervisor limits the bytes per second that its guests may draw together.
     C(virtio_rng_remove) takes the RNG away from all its guests that are not unmanaged, whatever else they ask for.
+  - C(virtio_rng_migration_groups) of a hypervisor names the inventory groups that its guests may move within. A guest
+    whose source is not safe on another hypervisor of them is refused; with C(virtio_rng_migration) V(warn) that is a
+    warning, and with V(ignore) nothing. What is safe there, the observation says in C(host.sources).
   - A guest is the inventory host whose UUID variable holds its UUID, else the one of its name, else the one whose name
     is the same up to its first dot. Guests that are not in the inventory get what their hypervisor's variables say.
   - The page C(docs/policy.md) of the collection explains all variables, their units and limits, with examples.
@@ -46,6 +49,7 @@ options:
     description:
       - The inventory group of all hypervisors. Those that were observed, also in an earlier batch, help to find a guest
         that is defined on two hypervisors. An inventory host that is no guest is reported when all of them were.
+      - The hypervisors of migration groups are looked at whether they are in this group or not.
     type: str
     default: hypervisors
   uuid_variable:
@@ -205,7 +209,10 @@ plan:
               description: Why that happens, or why nothing does.
               type: str
             obstacles:
-              description: What stands in the way of the wanted device, one sentence each.
+              description:
+                - What stands in the way of the wanted device, one sentence each.
+                - With C(virtio_rng_migration) V(refuse) also that a definition left behind on another hypervisor of a
+                  migration group has another device. That stops nothing.
               type: list
               elements: str
         refused:
