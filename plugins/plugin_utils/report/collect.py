@@ -16,8 +16,8 @@ from typing import Any
 from ansible_collections.fleet.rng.plugins.module_utils.converge import NOT_APPLICABLE, UNCHANGED
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.plan import REFUSED
+from ansible_collections.fleet.rng.plugins.plugin_utils.report.schema import HOST
 
-SCHEMA = "fleet.rng/host/1"
 CHECKS = ("config", "live", "source", "rate", "driver", "current", "open", "measured")
 MOST_WARNINGS = 200
 LAYERS = ("config", "live")
@@ -69,7 +69,7 @@ def collect(
     hypervisor = _mapping(host.get("hypervisor"))
     rng = {key: value for key, value in host.items() if key not in ("hypervisor", "sources")} or None
     return {
-        "schema": SCHEMA,
+        "schema": HOST,
         "collected": collected,
         "check_mode": bool(check_mode or (planned.get("devices") and not applied)),
         "hypervisor": registered.name,
