@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 TREE = ROOT / ".collections" / "ansible_collections" / "fleet" / "rng"
 ACTION_GROUP = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["all"]
-PLAYBOOKS = ["audit_rng", "disable_rng", "enable_rng"]
+PLAYBOOKS = ["audit_rng", "disable_rng", "enable_rng", "watch_rng"]
 # What a tarball may have at its top; a new folder is a decision.
 SHIPPED = {"README.md", "LICENSE", "CONTRIBUTING.md", "DESIGN.md", "CHANGELOG.md", "MANIFEST.json", "FILES.json"}
 SHIPPED |= {"changelogs", "docs", "meta", "playbooks", "plugins", "roles"}
