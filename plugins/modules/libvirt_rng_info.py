@@ -13,8 +13,70 @@ short_description: Observe the virtio RNGs of all libvirt guests of a host
 description:
   - Returns which virtio random number generators every guest of a libvirt host has, in its configuration and while it
     runs, together with an audit of the host's own kernel RNG.
-  - It opens a read-only connection, changes nothing, and takes one module run however many guests there are.
-  - Guests of other users' sessions are not seen. libvirt shows all guests of a system URI to everybody who may read it.
+  - It changes nothing, and takes one module run however many guests there are. Without O(guest_view) it opens nothing
+    but a read-only connection.
+  - On request it also asks the running guests themselves, through their QEMU guest agents, which RNG their kernel
+    uses (O(guest_view)), and measures how fast they get bytes from it (O(measure)). No login and no network is
+    needed.
+  - Guests of other users' sessions are not seen. libvirt shows all guests of a system URI to everybody who may read
+    it.
+options:
+  guest_view:
+    description:
+      - Ask the QEMU guest agents of the running guests, several guests at a time. RV(guests[].guest_view) has the
+        answers.
+      - This needs the right to open a connection that may write, since libvirt takes commands for agents over no
+        other. Nothing is changed in a guest.
+      - A guest that does not answer, or answers nonsense, has that as its RV(guests[].guest_view.status). It never
+        makes the module fail.
+    type: bool
+    default: false
+  guest_exec:
+    description:
+      - With O(guest_view), let the agent run programs in the guest, namely the POSIX sh script of
+        M(fleet.rng.rng_info), which sees everything that module sees, and that of O(measure).
+      - Without it the agent is asked for a few files. Then RV(guests[].guest_view.rng) has V(null) where those do not
+        tell. Guests whose agent does not offer C(guest-exec) are served in the same way.
+    type: bool
+    default: false
+  measure:
+    description:
+      - With O(guest_view) and O(guest_exec), let each guest draw from C(/dev/hwrng) and measure how fast that goes.
+        RV(guests[].guest_view.measured) has the result.
+      - A device with a rate is first drained for about one period, then for as many whole periods as the limits
+        allow.
+      - What a guest draws here, the kernel of that guest and the programs in it do not get.
+    type: dict
+    suboptions:
+      seconds:
+        description: The most seconds that it may take in the guest, from V(1) to V(60).
+        type: int
+        default: 5
+      bytes:
+        description: The most bytes that a guest may draw, from V(256) to V(16777216).
+        type: int
+        default: 65536
+  guests:
+    description:
+      - The names or UUIDs of the guests to which O(guest_view) is limited. All guests are listed in any case.
+      - A name that no guest bears is reported with a warning. Without this option all running guests are asked.
+    type: list
+    elements: str
+  timeout:
+    description:
+      - The seconds that the agent of one guest may take for all of its answers, from V(1) to V(600). What O(measure)
+        takes is not counted.
+      - Eight guests are asked at a time. One that hangs longer than this and a few more seconds is given up.
+    type: int
+    default: 10
+  sources:
+    description:
+      - Sources to try on the host, spelled as O(fleet.rng.libvirt_rng#module:devices[].source). RV(host.sources) says
+        whether a guest could live on them. A few bytes are read from each, with the rights of QEMU where this is
+        root.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - fleet.rng.libvirt
   - fleet.rng.attributes
@@ -35,6 +97,24 @@ EXAMPLES = r"""
 - name: Name the running guests that have no RNG
   ansible.builtin.debug:
     msg: "{{ observed.guests | selectattr('live', 'equalto', []) | map(attribute='name') }}"
+
+- name: Ask the guests themselves which RNG their kernel uses
+  fleet.rng.libvirt_rng_info:
+    guest_view: true
+  register: proof
+
+- name: Name the guests whose kernel does not draw from a virtio RNG
+  ansible.builtin.debug:
+    msg: >-
+      {{ proof.guests | selectattr('guest_view.status', 'equalto', 'seen')
+         | rejectattr('guest_view.rng.current', 'match', 'virtio_rng') | map(attribute='name') }}
+
+- name: Measure for at most ten seconds how fast two guests get bytes
+  fleet.rng.libvirt_rng_info:
+    guest_view: true
+    guest_exec: true
+    measure: {seconds: 10}
+    guests: [web1, web2]
 
 - name: Say what is wrong with the host's own RNG
   ansible.builtin.debug:
@@ -67,6 +147,12 @@ host:
           description: The backends that QEMU knows; null, because libvirt does not tell a read-only connection.
           type: list
           elements: str
+    sources:
+      description:
+        - Of each of O(sources) why a guest cannot live on it on this host, or V(null) where it can.
+        - Empty when none were asked for.
+      type: dict
+      sample: {"/dev/urandom": null, "/dev/hwrng": "source /dev/hwrng: No such file or directory"}
 guests:
   description: All guests, sorted by name.
   returned: success
@@ -138,8 +224,95 @@ guests:
       type: dict
       sample: {"live": "no free PCIe port (pcie-root-port) to plug an RNG into while it runs"}
     guest_view:
-      description: What the guest itself says; null, since it is not asked.
+      description:
+        - What the guest itself says. V(null) without O(guest_view), and for guests that are not among O(guests).
+        - All of it is in the hands of the guest. Texts are shortened, and what is not printable in them is escaped.
       type: dict
+      contains:
+        status:
+          description:
+            - V(seen) when the guest was looked into.
+            - V(no agent) when no agent is connected, V(timed out) when one is and does not answer in time.
+            - V(file reading disabled) when the agent offers neither to read files nor, with O(guest_exec), to run
+              programs.
+            - V(not Linux) for other systems, whose agents cannot tell which RNG they use.
+            - V(not running) for a guest that is off or paused, and V(error) for everything else.
+          type: str
+          sample: seen
+        why:
+          description: What stands behind the status, or V(null).
+          type: str
+        via:
+          description: Always V(agent).
+          type: str
+        os:
+          description: The guest's system, as its agent tells it; V(null) where it does not. Texts may be empty.
+          type: dict
+          contains:
+            id:
+              description: The system, as C(ID) in C(/etc/os-release); V(mswindows) for Windows.
+              type: str
+              sample: debian
+            name:
+              description: Its full name.
+              type: str
+              sample: Debian GNU/Linux 12 (bookworm)
+            version:
+              description: Its version.
+              type: str
+              sample: "12"
+            kernel:
+              description: The release of its kernel.
+              type: str
+              sample: 6.1.0-30-amd64
+        driver:
+          description: Whether the driver for virtio RNGs is there; V(null) where that is not verifiable.
+          type: bool
+        rng:
+          description:
+            - The kernel RNG of the guest, as RV(fleet.rng.rng_info#module:rng) describes it. V(null) if nothing was
+              read.
+            - Also with another status than V(seen) it has what was read until then.
+          type: dict
+        measured:
+          description: >-
+            What came of O(measure). V(null) when it was not asked for, or the guest could not be looked
+            into.
+          type: dict
+          contains:
+            status:
+              description:
+                - V(measured), V(no bytes) when C(/dev/hwrng) gave nothing or the guest has no virtio RNG, V(timed
+                  out) when the guest did not answer, V(not allowed) when its agent does not offer C(guest-exec),
+                  V(error).
+              type: str
+              sample: measured
+            why:
+              description: What stands behind the status, or why there is no rate.
+              type: str
+            bytes:
+              description: The bytes that count, which are not those of the warm-up.
+              type: int
+              sample: 3072
+            seconds:
+              description: The seconds in which they came, by the guest's clock.
+              type: float
+              sample: 3.01
+            bytes_per_second:
+              description:
+                - The rate. V(null) when O(measure) leaves too few seconds or bytes to see the quota of the device, or
+                  the guest has several devices with different rates.
+              type: float
+              sample: 1020.6
+            health:
+              description:
+                - Whether tests found a failure in the bytes, the repetition count test and the adaptive proportion
+                  test of NIST SP 800-90B, and those of FIPS 140-2. The first 64 KiB are tested, those of the warm-up
+                  included.
+                - Each is V(no failure found), V(failed), V(too little data) or V(not run). No test can find that
+                  random numbers are good.
+              type: dict
+              sample: {repetition_count: no failure found, fips_140_2: too little data}
     notes:
       description: What one should know before the guest is changed, such as a managed save image.
       type: list
@@ -152,11 +325,16 @@ guests:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import DEFAULT_URI, Backend
 from ansible_collections.fleet.rng.plugins.module_utils.module.info import run
+from ansible_collections.fleet.rng.plugins.module_utils.module.views import VIEWS_SPEC
 
 
 def main():
     module = AnsibleModule(
-        argument_spec={"uri": {"type": "str", "default": DEFAULT_URI}},
+        argument_spec={
+            "uri": {"type": "str", "default": DEFAULT_URI},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            **VIEWS_SPEC,
+        },
         supports_check_mode=True,
     )
     run(module, Backend(module.params["uri"]))

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..codec import libvirt as codec
 from ..converge import Capabilities
-from ..device import RngDevice
+from ..device import RngDevice, Source
 from ..errors import GuestError, UnsafeSourceError
 from ..observation import CONFIG, LIVE, FoundDevice, ObservedGuest
 from ..transport.libvirt import Connection, DomainEntry
-from ..transport.source import check_source
+from ..transport.source import QemuUser, check_source
+from . import libvirt_views
+from .guest_view import GuestOptions
 
 CAPABILITIES = Capabilities(max_bytes=codec.MAX_BYTES)
 
@@ -92,6 +94,10 @@ class Session:
             notes=notes,
         )
 
+    def guest_view(self, guest: ObservedGuest, options: GuestOptions) -> Dict[str, Any]:
+        """What the running guest says through its agent; only for a session that may write."""
+        return libvirt_views.guest_view(self.connection, self._entry(guest), guest, options)
+
     def known_to_qemu(self, guest: ObservedGuest) -> Tuple[Names, Names]:
         """(models, backends) that the guest's own QEMU has; libvirt tells only a connection that may write."""
         identity = self._identities[guest.uuid]
@@ -148,6 +154,12 @@ class Backend:
         """What the audit says of the hypervisor; the two lists stay unknown to a connection that only reads."""
         return {"kind": "libvirt", "version": session.connection.version(), "rng_models": None, "rng_backends": None}
 
+    def sources(self, session: Session, names: Sequence[str]) -> Dict[str, Optional[str]]:
+        """Of each source why no guest of this host can live on it, or None."""
+        parsed = {name: Source.parse(name) for name in names}
+        user = codec.parse_qemu_user(session.connection.capabilities()) if parsed else None
+        return {name: _why_unsafe(source, user) for name, source in parsed.items()}
+
     def check(self, session: Session, guest: ObservedGuest, device: RngDevice) -> None:
         """Refuse a device that this host or this guest's QEMU cannot serve safely.
 
@@ -174,6 +186,14 @@ class Backend:
             raise UnsafeSourceError(f"source {device.source}: this guest's QEMU knows only {_words(backends)}")
         if device.model not in models:
             raise UnsafeSourceError(f"model {device.model}: this guest's QEMU knows only {_words(models)}")
+
+
+def _why_unsafe(source: Source, user: QemuUser) -> Optional[str]:
+    try:
+        check_source(source, user)
+    except UnsafeSourceError as error:
+        return str(error)
+    return None
 
 
 def _blocked(config: Optional[codec.Domain], live: Optional[codec.Domain]) -> Tuple[Tuple[str, str], ...]:

@@ -5,27 +5,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..errors import RngError
 from ..kernel.interpret import interpret
 from ..kernel.probe import collect
+from ..observation import ObservedGuest
+from ..text import printable
 from .bounded import bounded
+from .views import Views, look, parse_views
 
 
 def run(module: AnsibleModule, backend: Any) -> None:
     """Observe the hypervisor and all of its guests, and exit."""
     try:
-        result = bounded(lambda: _observe(backend), "observing the guests")
+        views = parse_views(module.params)
+        sources = module.params.get("sources") or []
+        host, guests = bounded(lambda: _observe(backend, sources), "observing the guests")
     except RngError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **result)
+    _warn_of_strangers(module, views, guests)
+    guests = look(guests, backend, views)
+    module.exit_json(changed=False, host=host, guests=[guest.to_wire() for guest in guests])
 
 
-def _observe(backend: Any) -> Dict[str, Any]:
+def _observe(backend: Any, sources: Sequence[str]) -> Tuple[Dict[str, Any], List[ObservedGuest]]:
     session = backend.session(readonly=True)
     host = interpret(collect("/"))
     host["hypervisor"] = backend.hypervisor(session)
-    return {"host": host, "guests": [guest.to_wire() for guest in session.observe_all()]}
+    host["sources"] = backend.sources(session, sources)
+    return host, session.observe_all()
+
+
+def _warn_of_strangers(module: AnsibleModule, views: Views, guests: Sequence[ObservedGuest]) -> None:
+    known = {guest.name for guest in guests} | {guest.uuid for guest in guests}
+    for name in views.guests or ():
+        if name not in known and name.lower() not in known:
+            module.warn(f"guests: no guest of this name or UUID is here: {printable(name)}")

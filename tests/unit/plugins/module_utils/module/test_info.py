@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -28,6 +29,10 @@ class OneGuest:
     def hypervisor(self, session: object) -> dict[str, Any]:
         assert session is self
         return {"kind": "test"}
+
+    def sources(self, session: object, names: Sequence[str]) -> dict[str, str | None]:
+        assert session is self
+        return dict.fromkeys(names)
 
     def observe_all(self) -> list[ObservedGuest]:
         return [ObservedGuest("web1")]

@@ -1,0 +1,156 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How fast a guest gets bytes from its RNG: what is to be drawn, the shell script that draws it, and what came of it.
+
+QEMU's limiter is a quota that a timer renews, not a stream, and the first quota is free. So a limited device is first
+drained a little past a quota, which ends just after a renewal; then whole quotas are drawn, and each takes a period.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from ..device import Rate
+from ..errors import RngError
+
+SECONDS, MAX_SECONDS = 5, 60
+BYTES, MIN_BYTES, MAX_BYTES = 65536, 256, 16 * 1024 * 1024
+SAMPLE = 65536  # bytes of what was drawn that are handed over; more would be too long for an answer of the agent
+
+_A_LITTLE = 64  # bytes that a guest's kernel asks for at once
+_WARM_UP_PERIODS = 2  # the rest of the period that has begun, and the one whose beginning is drained
+
+
+class MeasureError(RngError):
+    """What the guest sent is not what the script prints."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a measurement may take of a guest, its warm-up included."""
+
+    seconds: int = SECONDS
+    count: int = BYTES
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is to be drawn: ``warm_up`` bytes that do not count, then ``counted``. ``why`` no rate will come of it."""
+
+    warm_up: int
+    counted: int
+    why: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn. ``count`` bytes came in ``seconds`` of the guest's clock; ``sample`` has the warm-up, too."""
+
+    count: int
+    seconds: float
+    sample: bytes
+    failed: bool
+
+    @property
+    def per_second(self) -> float:
+        """Bytes per second; what is too short for the guest's clock of 10 ms counts as 10 ms."""
+        return round(self.count / max(self.seconds, 0.01), 1)
+
+
+def plan(limits: Limits, rate: Rate) -> Draw:
+    """What to draw from a device with this rate, within the limits."""
+    quota = rate.max_bytes
+    if quota is None:
+        return Draw(0, limits.count)
+    warm_up = quota + min(_A_LITTLE, quota)
+    if warm_up + quota > limits.count:
+        why = f"a quota of {quota} bytes does not show in {limits.count} bytes: measure.bytes has to be at least"
+        return Draw(0, limits.count, f"{why} {warm_up + quota}")
+    periods = limits.seconds * 1000 // rate.period - _WARM_UP_PERIODS
+    if periods < 1:
+        needed = -(-(_WARM_UP_PERIODS + 1) * rate.period // 1000)
+        why = f"a period of {rate.period} ms does not show in {limits.seconds} seconds: measure.seconds has to be at"
+        return Draw(0, quota, f"{why} least {needed}")
+    return Draw(warm_up, min(periods, (limits.count - warm_up) // quota) * quota)
+
+
+# Drawn in chunks, because those tell how much came when the last one is cut off. Each read takes what it asks for: the
+# device hands out whole reads. Large reads would lose more when they are cut off.
+# $1 bytes of the warm-up, $2 bytes that count, $3 seconds, $4 bytes of the sample. The sample goes to standard output,
+# the figures go to standard error.
+SCRIPT = r"""
+export LC_ALL=C PATH="$PATH:/usr/sbin:/usr/bin:/sbin:/bin"
+over= failed=0 d= t0=- room=$4 sent=0 got=0
+
+# A reader of a device that gives nothing waits for ever; only KILL ends it.
+trap 'over=1; [ -z "$d" ] || kill -KILL "$d"' TERM
+( s=; trap 'kill $s; exit' TERM
+  sleep "$3" & s=$!
+  wait $s; kill -TERM $$ ) </dev/null >/dev/null 2>&1 &
+w=$!
+
+# take BYTES: into the sample while it has room, then to nowhere
+take() {
+  n=$1 got=0
+  while [ "$n" -gt 0 ] && [ -z "$over" ]; do
+    c=$n
+    [ "$c" -le 65536 ] || c=65536
+    b=256
+    [ "$c" -ge $b ] || b=$c
+    c=$((c - c % b))
+    if [ "$room" -ge "$c" ]; then
+      dd if=/dev/hwrng bs=$b count=$((c / b)) 2>/dev/null & d=$!
+    else
+      dd if=/dev/hwrng of=/dev/null bs=$b count=$((c / b)) 2>/dev/null & d=$!
+    fi
+    [ -z "$over" ] || kill -KILL $d
+    wait $d
+    r=$?
+    d=
+    [ -z "$over" ] || return
+    if [ $r -ne 0 ]; then failed=1; return; fi
+    n=$((n - c)) got=$((got + c))
+    if [ "$room" -ge "$c" ]; then room=$((room - c)) sent=$((sent + c)); fi
+  done
+}
+
+read -r s0 r </proc/uptime
+take "$1"
+if [ -z "$over" ] && [ $failed -eq 0 ]; then
+  read -r t0 r </proc/uptime
+  take "$2"
+fi
+read -r t1 r </proc/uptime
+kill $w 2>/dev/null
+echo "fleet.rng measure 1: $s0 $t0 $t1 $got $sent $failed" >&2
+"""
+
+_FIGURES = re.compile(
+    r"fleet\.rng measure 1: ([0-9]{1,12}\.[0-9]{2}) ([0-9]{1,12}\.[0-9]{2}|-) ([0-9]{1,12}\.[0-9]{2})"
+    r" ([0-9]{1,9}) ([0-9]{1,9}) ([01])\n?"
+)
+
+
+def arguments(draw: Draw, limits: Limits) -> Tuple[str, ...]:
+    """The words to give to a shell behind ``-c`` and the script."""
+    return ("measure", str(draw.warm_up), str(draw.counted), str(limits.seconds), str(SAMPLE))
+
+
+def parse(draw: Draw, out: bytes, err: bytes) -> Drawn:
+    """What the script's output says.
+
+    :raises MeasureError: when the script did not print it.
+    """
+    figures = _FIGURES.fullmatch(err.decode("ascii", "replace"))
+    if figures is None:
+        raise MeasureError("the shell of the guest did not run the measurement")
+    begin, warm, end = figures.group(1), figures.group(2), float(figures.group(3))
+    got, sent, failed = int(figures.group(4)), int(figures.group(5)), figures.group(6) == "1"
+    cut_off = len(out) - sent  # of the last chunk, if the time was up meanwhile
+    seconds = end - float(begin if warm == "-" else warm)
+    if cut_off < 0 or seconds < 0 or got + cut_off > draw.warm_up + draw.counted:
+        raise MeasureError("the figures of the guest contradict each other")
+    return Drawn(got + cut_off, round(seconds, 2), out, failed)

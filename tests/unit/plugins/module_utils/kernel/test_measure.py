@@ -1,0 +1,143 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is drawn to see a quota, the script that draws it (run by this machine's shell), and what is made of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.device import Rate
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.measure import (
+    SAMPLE,
+    SCRIPT,
+    Draw,
+    Limits,
+    MeasureError,
+    arguments,
+    parse,
+    plan,
+)
+
+SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "rate", "draw"),
+    [
+        (Limits(), Rate(None), Draw(0, 65536)),
+        (Limits(), Rate(1024), Draw(1088, 3072)),
+        (Limits(), Rate(4096), Draw(4160, 12288)),
+        (Limits(), Rate(16384), Draw(16448, 49152 - 16384)),  # as many quotas as the bytes allow
+        (Limits(), Rate(1), Draw(2, 3)),
+        (Limits(5), Rate(1024, 100), Draw(1088, 48 * 1024)),
+        (Limits(3), Rate(1024), Draw(1088, 1024)),
+    ],
+)
+def test_whole_quotas_are_drawn(limits: Limits, rate: Rate, draw: Draw) -> None:
+    assert plan(limits, rate) == draw
+    assert draw.warm_up + draw.counted <= limits.count
+
+
+@pytest.mark.parametrize(
+    ("limits", "rate", "draw", "why"),
+    [
+        (Limits(), Rate(65536), Draw(0, 65536), "measure.bytes has to be at least 131136"),
+        (Limits(5), Rate(1024, 60000), Draw(0, 1024), "measure.seconds has to be at least 180"),
+        (Limits(2), Rate(1024, 1000), Draw(0, 1024), "measure.seconds has to be at least 3"),
+    ],
+)
+def test_limits_that_hide_the_quota(limits: Limits, rate: Rate, draw: Draw, why: str) -> None:
+    planned = plan(limits, rate)
+    assert (planned.warm_up, planned.counted) == (draw.warm_up, draw.counted)
+    assert planned.why is not None
+    assert planned.why.endswith(why)
+
+
+def run(shell: str, draw: Draw, device: Path, seconds: int = 20) -> tuple[bytes, bytes]:
+    words = [*([shell, "sh"] if shell == "busybox" else [shell]), "-c", SCRIPT.replace("/dev/hwrng", str(device))]
+    done = subprocess.run(
+        [*words, *arguments(draw, Limits(seconds))], capture_output=True, timeout=seconds + 20, check=True
+    )
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("draw", "sample"),
+    [
+        (Draw(1088, 3072), 4160),
+        (Draw(0, 65536), 65536),
+        (Draw(2, 3), 5),
+        (Draw(0, 300_000), 65536),
+        (Draw(65600, 131072), 65536),
+        (Draw(1000, 77), 1077),
+    ],
+)
+def test_the_script_draws_what_it_is_told(draw: Draw, sample: int, shell: str) -> None:
+    drawn = parse(draw, *run(shell, draw, Path("/dev/urandom")))
+    assert (drawn.count, len(drawn.sample), drawn.failed) == (draw.counted, sample, False)
+    assert len(drawn.sample) <= SAMPLE
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_ends_on_a_device_that_gives_nothing(shell: str, tmp_path: Path) -> None:
+    fifo = tmp_path / "starved"
+    subprocess.run(["mkfifo", fifo], check=True)
+    writer = os.open(fifo, os.O_RDWR)
+    try:
+        os.write(writer, b"x" * 512)
+        draw = Draw(1088, 3072)
+        drawn = parse(draw, *run(shell, draw, fifo, seconds=1))
+    finally:
+        os.close(writer)
+    assert (drawn.count, len(drawn.sample), drawn.failed) == (512, 512, False)
+    assert drawn.seconds >= 0.9
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_tells_that_reading_failed(shell: str, tmp_path: Path) -> None:
+    drawn = parse(Draw(0, 512), *run(shell, Draw(0, 512), tmp_path))
+    assert (drawn.count, drawn.sample, drawn.failed) == (0, b"", True)
+
+
+def test_figures() -> None:
+    drawn = parse(Draw(10, 20), b"x" * 30, b"fleet.rng measure 1: 5.00 6.00 8.00 20 30 0\n")
+    assert (drawn.count, drawn.seconds, drawn.per_second, len(drawn.sample)) == (20, 2.0, 10.0, 30)
+
+
+def test_the_time_was_up_in_the_middle_of_a_chunk() -> None:
+    drawn = parse(Draw(10, 20), b"x" * 25, b"fleet.rng measure 1: 5.00 6.00 8.00 0 10 0\n")
+    assert (drawn.count, drawn.per_second) == (15, 7.5)
+
+
+def test_the_time_was_up_in_the_warm_up() -> None:
+    drawn = parse(Draw(10, 20), b"x" * 5, b"fleet.rng measure 1: 5.00 - 10.00 0 0 0\n")
+    assert (drawn.count, drawn.seconds, drawn.per_second) == (5, 5.0, 1.0)
+
+
+def test_what_is_too_short_for_the_clock() -> None:
+    drawn = parse(Draw(0, 100), b"x" * 100, b"fleet.rng measure 1: 5.00 5.00 5.00 100 100 0\n")
+    assert drawn.per_second == 10_000
+
+
+@pytest.mark.parametrize(
+    ("out", "err"),
+    [
+        (b"", b""),
+        (b"", b"sh: not found\n"),
+        (b"", b"x" * 10_000_000),
+        (b"", b"fleet.rng measure 1: 5.00 6.00 8.00 20 30 0\n\xff"),
+        (b"", b"fleet.rng measure 1: 5.00 6.00 8.00 20 30 0\n"),  # less than it says was sent
+        (b"x" * 30, b"fleet.rng measure 1: 5.00 9.00 8.00 20 30 0\n"),  # a clock that goes backwards
+        (b"x" * 30, b"fleet.rng measure 1: 5.00 6.00 8.00 9999 30 0\n"),  # more than it was told to draw
+        (b"x" * 31, b"fleet.rng measure 1: 5.00 6.00 8.00 30 0 0\n"),
+    ],
+)
+def test_what_the_script_never_prints(out: bytes, err: bytes) -> None:
+    with pytest.raises(MeasureError):
+        parse(Draw(10, 20), out, err)
