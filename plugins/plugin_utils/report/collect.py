@@ -140,7 +140,7 @@ def _guest(before: Wire | None, after: Wire | None, decided: _Decided, inventory
         "reason": str(verified.get("reason") or outcome["reason"]),
         "checks": {key: value for key, value in _mapping(verified.get("checks")).items() if key in CHECKS},
         "findings": _list(verified.get("findings")),
-        "view": _view(before, after, inventory.inside.get(known_as) if known_as else None),
+        "view": _view(before, after, inventory.inside, known_as),
     }
 
 
@@ -163,12 +163,12 @@ def _outcome(name: str, before: Wire, planned: Wire, decided: _Decided) -> dict[
     return {**layers, "changed": differs, "reason": reason, "error": error}
 
 
-def _view(before: Wire | None, after: Wire | None, inside: Any) -> dict[str, Any] | None:
+def _view(before: Wire | None, after: Wire | None, inside: Wire, known_as: str | None) -> dict[str, Any] | None:
     """What the guest says: over its agent, else over its own connection; else why it could not be asked."""
     asked = [_mapping(_mapping(guest).get("guest_view")) for guest in (after, before)]
     told = [view for view in asked if view.get("status") == "seen"]
-    over_ssh = _mapping(_mapping(inside).get("rng"))
-    if not told and over_ssh:
+    over_ssh = {} if told or not known_as else _mapping(_mapping(inside.get(known_as)).get("rng"))
+    if over_ssh:
         driver = {"loaded": True, "builtin": True, "missing": False}.get(str(over_ssh.get("virtio_rng")))
         return {
             "via": "ssh",
