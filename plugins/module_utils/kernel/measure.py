@@ -83,13 +83,14 @@ def plan(limits: Limits, rate: Rate) -> Draw:
 # the figures go to standard error.
 SCRIPT = r"""
 export LC_ALL=C PATH="$PATH:/usr/sbin:/usr/bin:/sbin:/bin"
+exec 3>&2 2>/dev/null # a shell would tell there that a reader was killed
 over= failed=0 d= t0=- room=$4 sent=0 got=0
 
 # A reader of a device that gives nothing waits for ever; only KILL ends it.
 trap 'over=1; [ -z "$d" ] || kill -KILL "$d"' TERM
 ( s=; trap 'kill $s; exit' TERM
   sleep "$3" & s=$!
-  wait $s; kill -TERM $$ ) </dev/null >/dev/null 2>&1 &
+  wait $s; kill -TERM $$ ) </dev/null >/dev/null 2>&1 3>&- &
 w=$!
 
 # take BYTES: into the sample while it has room, then to nowhere
@@ -102,9 +103,9 @@ take() {
     [ "$c" -ge $b ] || b=$c
     c=$((c - c % b))
     if [ "$room" -ge "$c" ]; then
-      dd if=/dev/hwrng bs=$b count=$((c / b)) 2>/dev/null & d=$!
+      dd if=/dev/hwrng bs=$b count=$((c / b)) & d=$!
     else
-      dd if=/dev/hwrng of=/dev/null bs=$b count=$((c / b)) 2>/dev/null & d=$!
+      dd if=/dev/hwrng of=/dev/null bs=$b count=$((c / b)) & d=$!
     fi
     [ -z "$over" ] || kill -KILL $d
     wait $d
@@ -124,8 +125,8 @@ if [ -z "$over" ] && [ $failed -eq 0 ]; then
   take "$2"
 fi
 read -r t1 r </proc/uptime
-kill $w 2>/dev/null
-echo "fleet.rng measure 1: $s0 $t0 $t1 $got $sent $failed" >&2
+kill $w
+echo "fleet.rng measure 1: $s0 $t0 $t1 $got $sent $failed" >&3
 """
 
 _FIGURES = re.compile(
