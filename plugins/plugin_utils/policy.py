@@ -55,7 +55,11 @@ HOST_FIELDS = (
     "migration",
 )
 # What only the role reads, and what it registers.
-ROLE_FIELDS = ("uri", "wait", "guests", "uuid_variable", "become", "uuid", "observation", "plan", "result", "sources")
+ROLE_FIELDS = (
+    *("uri", "wait", "guests", "uuid_variable", "become", "uuid", "sources", "explain"),
+    *("guest_view", "guest_exec", "host_view", "monitor", "measure", "view_timeout", "verify_strict"),
+    *("observation", "plan", "result", "proof", "inside", "verification"),
+)
 KNOWN_VARIABLES = tuple(PREFIX + name for name in (*DEFAULTS, *HOST_FIELDS, *ROLE_FIELDS))
 DEVICE_FIELDS = ("source", "max_bytes", "period", "model", "driver")
 MAX_WEIGHT = 1_000_000
