@@ -136,19 +136,22 @@ class _Looker:
         return False, f"QEMU does not have {_words(numbers[0])} open{more}"
 
     def egd(self, source: Source, alias: str) -> Answer:
-        """By what QEMU says, or by its sockets."""
-        told = self.rngs.get(alias)
-        connected = told.connected if told else None
-        if connected is None and source.transport == "unix":
+        """By its sockets, else by what QEMU says: that notices a server that went away only at its next request."""
+        told = self.rngs[alias].connected if alias in self.rngs else None
+        connected = None
+        if source.transport == "udp":
+            return None, "datagrams have no connection"
+        if source.transport == "unix":
             connected = process.connected_unix(self.pid, self.files.sockets, source.path)
-        elif connected is None and source.transport == "tcp":
+        elif source.transport == "tcp":
             connected = process.connected_tcp(self.pid, self.files.sockets, source.host, source.port)
+        if connected is None or not (connected or self.files.complete):
+            connected = told
         if connected is None:
-            datagrams = "datagrams have no connection" if source.transport == "udp" else "only QEMU's monitor can tell"
-            return None, datagrams
-        if not connected and not told and not self.files.complete:
-            return None, f"it has more than {process.MAX_DESCRIPTORS} descriptors"
-        return connected, None if connected else "QEMU is not connected to it"
+            return None, "only QEMU's monitor can tell"
+        if connected:
+            return True, None
+        return False, "the connection is gone, and QEMU has not noticed" if told else "QEMU is not connected to it"
 
 
 def _words(number: process.Number) -> str:

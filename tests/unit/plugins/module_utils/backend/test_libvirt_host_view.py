@@ -162,12 +162,31 @@ def test_egd_by_the_sockets_of_the_process(
         assert asked == [(PID, frozenset({12}), *rest)]
 
 
-@pytest.mark.parametrize("connected", [True, False])
-def test_egd_by_what_qemu_says(connected: bool, host: Callable[..., None]) -> None:
-    host(complete=False)
-    name = "egd over a UNIX socket, " + ("connected" if connected else "not connected")
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(
+    ("kernel", "complete", "answer"),
+    [
+        (None, True, None),  # None: as QEMU says
+        (False, False, None),  # it may be among those that were not looked at
+        (True, True, (True, None)),
+        (True, False, (True, None)),
+        (False, True, (False, "the connection is gone, and QEMU has not noticed")),
+    ],
+)
+def test_egd_by_its_sockets_and_by_what_qemu_says(
+    told: bool, kernel: bool | None, complete: bool, answer: Any, host: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    host(complete=complete)
+    monkeypatch.setattr(process, "connected_unix", lambda *dummy: kernel)
+    name = "egd over a UNIX socket, " + ("connected" if told else "not connected")
     seen = view(guest("egd+unix:/run/egd.sock"), Monitor(RECORDED[name]["answers"]))
-    assert [entry["open"] for entry in seen["open"]] == [connected]
+    not_connected = (False, "QEMU is not connected to it")
+    if answer is None:
+        answer = (True, None) if told else not_connected
+    elif not answer[0] and not told:
+        answer = not_connected
+    assert [(entry["open"], entry["why"]) for entry in seen["open"]] == [answer]
     assert seen["qemu"] == RECORDED[name]["rngs"]
 
 
