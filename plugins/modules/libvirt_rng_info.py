@@ -13,72 +13,16 @@ short_description: Observe the virtio RNGs of all libvirt guests of a host
 description:
   - Returns which virtio random number generators every guest of a libvirt host has, in its configuration and while it
     runs, together with an audit of the host's own kernel RNG.
-  - It changes nothing, and takes one module run however many guests there are. Without O(guest_view) it opens nothing
-    but a read-only connection.
+  - It changes nothing, and takes one module run however many guests there are. Without O(guest_view) and
+    O(host_view) it opens nothing but a read-only connection.
   - On request it also asks the running guests themselves, through their QEMU guest agents, which RNG their kernel
     uses (O(guest_view)), and measures how fast they get bytes from it (O(measure)). No login and no network is
     needed.
   - Guests of other users' sessions are not seen. libvirt shows all guests of a system URI to everybody who may read
     it.
-options:
-  guest_view:
-    description:
-      - Ask the QEMU guest agents of the running guests, several guests at a time. RV(guests[].guest_view) has the
-        answers.
-      - This needs the right to open a connection that may write, since libvirt takes commands for agents over no
-        other. Nothing is changed in a guest.
-      - A guest that does not answer, or answers nonsense, has that as its RV(guests[].guest_view.status). It never
-        makes the module fail.
-    type: bool
-    default: false
-  guest_exec:
-    description:
-      - With O(guest_view), let the agent run programs in the guest, namely the POSIX sh script of
-        M(fleet.rng.rng_info), which sees everything that module sees, and that of O(measure).
-      - Without it the agent is asked for a few files. Then RV(guests[].guest_view.rng) has V(null) where those do not
-        tell. Guests whose agent does not offer C(guest-exec) are served in the same way.
-    type: bool
-    default: false
-  measure:
-    description:
-      - With O(guest_view) and O(guest_exec), let each guest draw from C(/dev/hwrng) and measure how fast that goes.
-        RV(guests[].guest_view.measured) has the result.
-      - A device with a rate is first drained for about one period, then for as many whole periods as the limits
-        allow.
-      - What a guest draws here, the kernel of that guest and the programs in it do not get.
-    type: dict
-    suboptions:
-      seconds:
-        description: The most seconds that it may take in the guest, from V(1) to V(60).
-        type: int
-        default: 5
-      bytes:
-        description: The most bytes that a guest may draw, from V(256) to V(16777216).
-        type: int
-        default: 65536
-  guests:
-    description:
-      - The names or UUIDs of the guests to which O(guest_view) is limited. All guests are listed in any case.
-      - A name that no guest bears is reported with a warning. Without this option all running guests are asked.
-    type: list
-    elements: str
-  timeout:
-    description:
-      - The seconds that the agent of one guest may take for all of its answers, from V(1) to V(600). What O(measure)
-        takes is not counted.
-      - Eight guests are asked at a time. One that hangs longer than this and a few more seconds is given up.
-    type: int
-    default: 10
-  sources:
-    description:
-      - Sources to try on the host, spelled as O(fleet.rng.libvirt_rng#module:devices[].source). RV(host.sources) says
-        whether a guest could live on them. A few bytes are read from each, with the rights of QEMU where this is
-        root.
-    type: list
-    elements: str
-    default: []
 extends_documentation_fragment:
   - fleet.rng.libvirt
+  - fleet.rng.views
   - fleet.rng.attributes
   - fleet.rng.attributes.info_module
 author:
@@ -313,6 +257,72 @@ guests:
                   random numbers are good.
               type: dict
               sample: {repetition_count: no failure found, fips_140_2: too little data}
+    host_view:
+      description:
+        - What the host sees of the guest's QEMU. V(null) without O(host_view), and for guests that are not among
+          O(guests).
+      type: dict
+      contains:
+        status:
+          description:
+            - V(seen) when its process was looked at.
+            - V(no process) when it was not found, V(not allowed) when this user may not look at it, V(not running)
+              for a guest that is off, and V(error).
+          type: str
+          sample: seen
+        why:
+          description: What stands behind the status, or V(null).
+          type: str
+        pid:
+          description: The number of the process, or V(null).
+          type: int
+        open:
+          description: One entry for each device of RV(guests[].live), in the same order.
+          type: list
+          elements: dict
+          contains:
+            source:
+              description: The source; V(null) when it cannot be expressed.
+              type: str
+              sample: /dev/urandom
+            open:
+              description:
+                - Whether QEMU has it open, or is connected to it. V(null) when there is nothing to open, or it is not
+                  verifiable.
+              type: bool
+            why:
+              description: What one should know of RV(guests[].host_view.open[].open), or V(null).
+              type: str
+        qemu:
+          description: >-
+            The RNGs as QEMU itself describes them. V(null) without O(monitor), or when it could not be
+            asked.
+          type: list
+          elements: dict
+          contains:
+            id:
+              description: QEMU's name of the device, which is libvirt's alias of it.
+              type: str
+              sample: ua-fleet-rng
+            source:
+              description: The source, or V(null).
+              type: str
+              sample: /dev/urandom
+            max_bytes:
+              description: Bytes per period, or V(unlimited).
+              type: raw
+              sample: 1024
+            period:
+              description: Milliseconds.
+              type: int
+              sample: 1000
+            backend:
+              description: One of V(rng-random), V(rng-builtin) and V(rng-egd).
+              type: str
+              sample: rng-random
+        qemu_why:
+          description: Why QEMU could not be asked, or V(null).
+          type: str
     notes:
       description: What one should know before the guest is changed, such as a managed save image.
       type: list

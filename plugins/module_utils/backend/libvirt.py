@@ -19,8 +19,9 @@ from ..device import RngDevice, Source
 from ..errors import GuestError, UnsafeSourceError
 from ..observation import CONFIG, LIVE, FoundDevice, ObservedGuest
 from ..transport.libvirt import Connection, DomainEntry
+from ..transport.process import qemu_processes
 from ..transport.source import QemuUser, check_source
-from . import libvirt_views
+from . import libvirt_host_view, libvirt_views
 from .guest_view import GuestOptions
 
 CAPABILITIES = Capabilities(max_bytes=codec.MAX_BYTES)
@@ -98,6 +99,10 @@ class Session:
         """What the running guest says through its agent; only for a session that may write."""
         return libvirt_views.guest_view(self.connection, self._entry(guest), guest, options)
 
+    def host_view(self, guest: ObservedGuest, processes: Mapping[str, int], monitor: bool) -> Dict[str, Any]:
+        """What the host and, if wanted, the guest's QEMU itself say of the guest's RNGs."""
+        return libvirt_host_view.host_view(self.connection, self._entry(guest), guest, processes, monitor)
+
     def known_to_qemu(self, guest: ObservedGuest) -> Tuple[Names, Names]:
         """(models, backends) that the guest's own QEMU has; libvirt tells only a connection that may write."""
         identity = self._identities[guest.uuid]
@@ -153,6 +158,10 @@ class Backend:
     def hypervisor(self, session: Session) -> Dict[str, Any]:
         """What the audit says of the hypervisor; the two lists stay unknown to a connection that only reads."""
         return {"kind": "libvirt", "version": session.connection.version(), "rng_models": None, "rng_backends": None}
+
+    def processes(self) -> Dict[str, int]:
+        """The QEMU processes of this host, by the UUIDs of their guests."""
+        return qemu_processes()
 
     def sources(self, session: Session, names: Sequence[str]) -> Dict[str, Optional[str]]:
         """Of each source why no guest of this host can live on it, or None."""

@@ -32,6 +32,8 @@ GUEST, HOST = "guest_view", "host_view"
 VIEWS_SPEC: Dict[str, Any] = {
     "guest_view": {"type": "bool", "default": False},
     "guest_exec": {"type": "bool", "default": False},
+    "host_view": {"type": "bool", "default": False},
+    "monitor": {"type": "bool", "default": False},
     "measure": {
         "type": "dict",
         "options": {
@@ -148,6 +150,7 @@ class _Round:
 
     def __init__(self, jobs: Sequence[Job], backend: Any, views: Views) -> None:
         self.backend, self.views = backend, views
+        self.processes = backend.processes() if views.host and jobs else {}
         self.todo: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.waiting = set(jobs)
@@ -222,4 +225,4 @@ class _Round:
     def _look(self, session: Any, job: Job) -> Dict[str, Any]:
         if job.kind == GUEST:
             return dict(session.guest_view(job.guest, self.views.guest))
-        return dict(session.host_view(job.guest, self.views.monitor))
+        return dict(session.host_view(job.guest, self.processes, self.views.monitor))

@@ -27,7 +27,12 @@ class Host:
     def __init__(self, answer: Callable[[str], dict[str, Any]], refuse: int = 0) -> None:
         self.answer, self.refuse = answer, refuse
         self.sessions: list[Session] = []
+        self.scans = 0
         self.lock = threading.Lock()
+
+    def processes(self) -> dict[str, int]:
+        self.scans += 1
+        return {"uuid-a": 7}
 
     def session(self, readonly: bool = False) -> Session:
         assert not readonly
@@ -48,6 +53,9 @@ class Session:
         assert threading.get_ident() == self.thread, "a session is not shared"
         assert options.seconds
         return self.host.answer(guest.name)
+
+    def host_view(self, guest: ObservedGuest, processes: dict[str, int], monitor: bool) -> dict[str, Any]:
+        return {"status": "seen", "pid": processes.get(guest.uuid), "qemu": [] if monitor else None}
 
 
 def guests(*names: str, **options: Any) -> list[ObservedGuest]:
@@ -136,6 +144,45 @@ def test_a_connection_that_is_refused_once_costs_one_guest() -> None:
     assert sorted(statuses(found).values()) == ["error", *["seen"] * 5]
 
 
+@pytest.mark.parametrize("monitor", [False, True])
+def test_both_views(monitor: bool) -> None:
+    host = Host(seen)
+    a, b, off = look(
+        [*guests("a", "b"), *guests("off", running=False)],
+        host,
+        Views(guest=GuestOptions(), host=True, monitor=monitor),
+    )
+    assert a.host_view == {"status": "seen", "pid": 7, "qemu": [] if monitor else None}
+    assert b.host_view is not None
+    assert b.host_view["pid"] is None
+    assert off.host_view == {
+        "status": "not running",
+        "why": "it is shut off",
+        "pid": None,
+        "open": [],
+        "qemu": None,
+        "qemu_why": None,
+    }
+    assert statuses([a, b, off]) == {"a": "seen", "b": "seen", "off": "not running"}
+    assert host.scans == 1
+
+
+def test_processes_are_not_looked_for_without_need() -> None:
+    host = Host(seen)
+    look(guests("a"), host, GUEST)
+    look(guests("off", running=False), host, Views(host=True))
+    assert host.scans == 0
+
+
+def test_a_view_of_the_host_that_hangs(release: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "HOST_SECONDS", 0.1)
+    monkeypatch.setattr(Session, "host_view", lambda *dummy: {"status": str(release.wait(60))})
+    (guest,) = look(guests("a"), Host(seen), Views(guest=GuestOptions(), host=True))
+    assert guest.host_view is not None
+    assert (guest.host_view["status"], guest.host_view["why"]) == ("error", "no answer within 0.1 seconds")
+    assert statuses([guest]) == {"a": "seen"}
+
+
 def test_patience() -> None:
     assert GUEST.patience(runner.GUEST) == 10 + runner.SPARE
     measured = Views(guest=GuestOptions(seconds=3, measure=Limits(seconds=30)))
@@ -151,8 +198,16 @@ def test_defaults() -> None:
 
 
 def test_all_options() -> None:
-    options = {"guest_view": True, "guest_exec": True, "measure": MEASURE, "timeout": 3, "guests": ["a"]}
-    assert parse_views(options) == Views(guest=GuestOptions(True, 3, Limits(5, 65536)), guests=("a",))
+    options = {
+        "guest_view": True,
+        "guest_exec": True,
+        "measure": MEASURE,
+        "timeout": 3,
+        "guests": ["a"],
+        "host_view": True,
+        "monitor": True,
+    }
+    assert parse_views(options) == Views(GuestOptions(True, 3, Limits(5, 65536)), True, True, ("a",))
 
 
 @pytest.mark.parametrize(
