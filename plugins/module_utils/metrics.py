@@ -113,7 +113,9 @@ def _host_samples(host: Mapping[str, Any]) -> Iterator[Tuple[str, Labels, Value]
     facts = {"kind": host.get("kind"), "version": host.get("version"), "kernel": kernel.get("release")}
     if any(facts.values()):
         yield "hypervisor_info", own + tuple((key, str(value or "")) for key, value in facts.items()), 1
-    yield "hypervisor_observed", own, float(not host.get("error"))
+    # With a kind the hypervisor did answer, and the error is about planning for it.
+    lost = bool(host.get("error")) and not host.get("kind")
+    yield "hypervisor_observed", own, float(not lost)
     yield "last_collection_timestamp_seconds", own, _unix_time(host.get("collected"))
     yield "host_crng_ready", own, _switch(rng.get("crng_ready"))
     yield "host_entropy_available_bits", own, _measure(rng.get("entropy_avail"))
@@ -123,7 +125,7 @@ def _host_samples(host: Mapping[str, Any]) -> Iterator[Tuple[str, Labels, Value]
     yield "host_budget_bytes_per_second", own, _measure(budget.get("bytes_per_second"))
     yield "host_promised_bytes_per_second", own, _measure(budget.get("promised"))
     guests = [_mapping(guest) for guest in _list(host.get("guests"))]
-    if not host.get("error"):
+    if not lost:
         yield from _counts(own, guests)
     for (identifier, severity), count in sorted(_findings(rng, guests).items()):
         yield "findings", own + (("id", identifier), ("severity", severity)), count
@@ -134,7 +136,7 @@ def _host_samples(host: Mapping[str, Any]) -> Iterator[Tuple[str, Labels, Value]
         if shown not in known:
             known.add(shown)
             yield from _guest_samples(labels, guest)
-    if not host.get("error"):
+    if not lost:
         yield "guests_unlisted", own, len(guests) - len(known)
 
 

@@ -104,9 +104,9 @@ class _Decided:
     """What was planned, done and proven, by guest."""
 
     def __init__(self, planned: Wire, result: Wire, verified: Wire, applied: bool) -> None:
-        self.planned = {item["guest"]: item for item in _list(planned.get("guests"))}
-        self.differing = {item["guest"] for item in _list(planned.get("devices"))}
-        self.outcomes = {item["guest"]: item for item in _list(result.get("guests"))}
+        self.planned = _by_guest(planned.get("guests"))
+        self.differing = _by_guest(planned.get("devices"))
+        self.outcomes = _by_guest(result.get("guests"))
         self.verified = _by_identity(verified.get("guests"), "guest")
         # Something was to be done, and the module never came to it.
         self.broken = _broken(result) if applied and not self.outcomes else ""
@@ -260,6 +260,10 @@ def _seen(observation: Any) -> Wire | None:
     observed = _mapping(observation)
     usable = isinstance(observed.get("guests"), list | tuple) and not observed.get("failed")
     return observed if usable and not observed.get("unreachable") else None
+
+
+def _by_guest(items: Any) -> dict[str, Wire]:
+    return {str(item["guest"]): item for item in _list(items) if isinstance(item, Mapping) and "guest" in item}
 
 
 def _by_identity(guests: Any, name: str = "name") -> dict[str, Wire]:

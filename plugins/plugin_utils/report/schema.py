@@ -199,7 +199,12 @@ _HOST_BODY = _object(
 _SUMMARY = _object(
     "Counts of the whole report.",
     check_mode=_said(SWITCH, "whether any document is of check mode"),
-    hypervisors=_object(total=COUNT, observed=COUNT, not_observed=_list(_object(hypervisor=TEXT, error=TEXT))),
+    hypervisors=_object(
+        total=COUNT,
+        observed=COUNT,
+        not_observed=_list(_object(hypervisor=TEXT, error=TEXT)),
+        not_planned=_said(_list(_object(hypervisor=TEXT, error=TEXT)), "observed, and no plan could be made for it"),
+    ),
     guests=_tallied(_object()),
     states=_said(_map(COUNT), "guests by what their policy asks for; unknown where that is not known"),
     verdicts=_said(_map(COUNT), "guests by verdict; none where nobody verified"),

@@ -24,12 +24,25 @@ LAYERS = ("config", "live")
 def summarize(hosts: Sequence[Wire], warnings: Sequence[str] = ()) -> dict[str, Any]:
     """The ``summary`` of a report on these valid documents."""
     guests = [guest for host in hosts for guest in host["guests"]]
-    lost = [{"hypervisor": host["hypervisor"], "error": host["error"]} for host in hosts if host["error"]]
+    # With a kind a hypervisor did answer, and the error is about planning for it.
+    lost, unplanned = (
+        [
+            {"hypervisor": host["hypervisor"], "error": host["error"]}
+            for host in hosts
+            if host["error"] and (host["kind"] is None) == silent
+        ]
+        for silent in (True, False)
+    )
     outcomes = Counter(word for guest in guests for word in outcomes_of(guest))
     budgets = [host["budget"] for host in hosts if host["budget"]]
     return {
         "check_mode": any(host["check_mode"] for host in hosts),
-        "hypervisors": {"total": len(hosts), "observed": len(hosts) - len(lost), "not_observed": lost},
+        "hypervisors": {
+            "total": len(hosts),
+            "observed": len(hosts) - len(lost),
+            "not_observed": lost,
+            "not_planned": unplanned,
+        },
         "guests": _tally(guests),
         "states": _counts((guest["state"] or "unknown" for guest in guests), (*STATES, "unknown")),
         "verdicts": _counts((guest["verdict"] or "none" for guest in guests), (*VERDICTS, "none")),

@@ -106,6 +106,12 @@ def test_a_hypervisor_that_was_not_observed_counts_no_guests() -> None:
     }
 
 
+def test_a_hypervisor_that_was_observed_and_not_planned_counts_its_guests() -> None:
+    text = render([host(guest(state=None), error="its budget is too small", kind="libvirt")])
+    assert values(text, "hypervisor_observed") == {(): 1}
+    assert values(text, "guests", "state")["unknown",] == 1
+
+
 def test_guests_are_counted() -> None:
     waiting = {**OUTCOME, "live": "needs_restart"}
     finding = {"id": "RNG101", "severity": "error"}

@@ -43,7 +43,7 @@ def host(*guests: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 def test_nothing() -> None:
     summary = summarize([])
-    assert summary["hypervisors"] == {"total": 0, "observed": 0, "not_observed": []}
+    assert summary["hypervisors"] == {"total": 0, "observed": 0, "not_observed": [], "not_planned": []}
     assert summary["guests"] == {"guests": 0, "running": 0, "config": 0, "live": 0, "verified": 0}
     assert set(summary["outcomes"].values()) == {0}
     assert (summary["findings"], summary["groups"], summary["kinds"]) == ([], [], [])
@@ -62,9 +62,15 @@ def test_everything() -> None:
     )
     second = host(guest(), kind="libvirt", check_mode=True, budget={"bytes_per_second": 1, "promised": 1, "guests": 1})
     lost = host(hypervisor="hv3", error="gone")
-    assert summarize([first, second, lost], ["a warning"]) == {
+    unplanned = host(hypervisor="hv4", error="its budget is too small", kind="libvirt")
+    assert summarize([first, second, lost, unplanned], ["a warning"]) == {
         "check_mode": True,
-        "hypervisors": {"total": 3, "observed": 2, "not_observed": [{"hypervisor": "hv3", "error": "gone"}]},
+        "hypervisors": {
+            "total": 4,
+            "observed": 3,
+            "not_observed": [{"hypervisor": "hv3", "error": "gone"}],
+            "not_planned": [{"hypervisor": "hv4", "error": "its budget is too small"}],
+        },
         "guests": {"guests": 5, "running": 1, "config": 2, "live": 1, "verified": 1},
         "states": {"present": 3, "absent": 0, "unmanaged": 0, "refused": 1, "unknown": 1},
         "verdicts": {
@@ -89,7 +95,7 @@ def test_everything() -> None:
         "kinds": [
             {
                 "name": "libvirt",
-                "hypervisors": 2,
+                "hypervisors": 3,
                 "guests": 5,
                 "running": 1,
                 "config": 2,
