@@ -48,6 +48,7 @@ def test_the_published_files_are_up_to_date(name: str, schema: dict[str, Any]) -
 def test_a_generated_fleet_is_valid_and_uses_every_word() -> None:
     hosts = list(documents(60, 20))
     REPORT.validate(merge(hosts, [], title="", generated=COLLECTED))
+    assert list(documents(60, 20)) == hosts
     guests = [guest for host in hosts for guest in host["guests"]]
     properties = HOST_SCHEMA["$defs"]["guest"]["properties"]
     # What is there must be described, or nobody will ever know of it.
