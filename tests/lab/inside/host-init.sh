@@ -37,6 +37,7 @@ mount -t sysfs sysfs /sys # the new network namespace's; read-only below, once e
 
 # A /dev of its own: no /dev/kvm (where it exists and does not work, libvirt probes QEMU at every define, for seconds),
 # and a /dev/hwrng that a test may replace.
+umount --recursive --lazy /dev 2> /dev/null || : # libvirt moves what /proc/mounts lists there, also what would be hidden
 mount -t tmpfs -o mode=0755 dev /dev
 mkdir -p /dev/pts /dev/shm /dev/net
 for node in null:3 zero:5 full:7 random:8 urandom:9; do
