@@ -143,7 +143,7 @@ def _os_info(agent: Agent) -> Optional[Dict[str, str]]:
 
 
 def _os(info: Optional[Dict[str, str]]) -> Optional[Dict[str, str]]:
-    if info is None:
+    if not info:
         return None
     return {
         "id": printable(info.get("id", ""), 100),
