@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from lab import GuestSpec, HostSpec, HwRng, Lab, LabSpec
-from lab.packages import download, refresh
+from lab.packages import download, install, refresh
 from lab.process import PATIENCE, say
 
 REPOSITORY = Path(__file__).parents[3]
@@ -30,6 +30,7 @@ SPEC = LabSpec(
                 GuestSpec("waits", firmware_only=True),
             ),
         ),
+        HostSpec("booted", guests=(GuestSpec("only", running=False, rng=DEVICE.format(1024)),)),  # with systemd
         HostSpec("machine1", libvirt=False),
     )
 )
@@ -37,6 +38,7 @@ SPEC = LabSpec(
 
 @pytest.fixture(scope="session")
 def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
+    install(["systemd"], say)
     return boot_lab(SPEC)
 
 
