@@ -24,7 +24,7 @@ SPEC = LabSpec(
                 GuestSpec("sound"),
                 GuestSpec("nodriver", driver=False),
                 GuestSpec("drifted"),
-                GuestSpec("silent", agent="absent"),
+                GuestSpec("silent", agent="absent", ssh=True),
                 GuestSpec("full", spare_ports=0),
                 GuestSpec("asleep", running=False),
             ),
@@ -201,6 +201,12 @@ def test_in_steps_and_with_a_hypervisor_that_is_gone(verify: Verify) -> None:
     assert "gone not verified not observed: " in verified.words
     assert "2 of 7 guests verified; 1 of 3 hypervisors could not be verified" in verified.words
     assert "Traceback" not in verified.output
+
+
+def test_a_guest_without_an_agent_is_proven_over_its_own_connection(verify: Verify) -> None:
+    asked = verify("-e", "rng_verify_guests=true", code=2)  # the others cannot be reached, which harms nobody
+    assert asked.verdicts == {**EXPECTED, "silent": "verified"}
+    assert "as rng_info says" in asked.guests["silent"]["checks"]["current"]["message"]
 
 
 def test_enabling_proves_afterwards_and_mends_what_had_drifted(proven: Fleet, verify: Verify) -> None:
