@@ -53,8 +53,11 @@ class ActionModule(ActionBase):
                 f"hosts: not in the inventory: {', '.join(printable(name, 80) for name in unknown)}"
             )
         evidence = [self._evidence(name, hostvars, options) for name in hosts]
-        guests = task_vars["groups"].get(options["guests"], ())
-        inside = {name: hostvars.raw_get(name).get(options["inside"]) for name in guests}
+        guests = frozenset(task_vars["groups"].get(options["guests"], ()))
+
+        def inside(name: str) -> Any:
+            return hostvars.raw_get(name).get(options["inside"]) if name in guests else None
+
         result.update(changed=False, verification=verify(evidence, inside, capabilities_of))
         return result
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,7 @@ class Case:
     """One guest on its way to a verdict: what is wanted, what is there, and what was found so far.
 
     ``waits`` says why the running guest is not yet what its configuration is, ``applied`` why it could not be changed
-    just before; ``inside`` is what ``rng_info`` said of it as a machine of its own.
+    just before; ``inside`` fetches what ``rng_info`` said of it as a machine of its own.
     """
 
     guest: ObservedGuest
@@ -63,7 +63,7 @@ class Case:
     decision: Decision
     waits: str = ""
     applied: str = ""
-    inside: Mapping[str, Any] | None = None
+    inside: Callable[[], Mapping[str, Any] | None] = lambda: None
     findings: list[dict[str, Any]] = field(default_factory=list)
     _differences: dict[Kind, dict[str, str]] = field(default_factory=dict)  # by kind: where -> what is there
 
@@ -260,9 +260,10 @@ class Inside:
         told = cls("the guest's agent")
         if view.get("status") == "seen":
             told = cls._read("the guest's agent", view.get("rng") or {}, view.get("driver"))
-        if case.inside is not None and (told.driver is None or told.current is None):
-            told = cls._read("rng_info", case.inside, None)
-        return told
+        if told.driver is not None and told.current is not None:
+            return told
+        inside = case.inside()
+        return told if inside is None else cls._read("rng_info", inside, None)
 
     @classmethod
     def _read(cls, by: str, rng: Mapping[str, Any], driver: bool | None) -> Inside:

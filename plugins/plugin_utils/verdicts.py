@@ -11,9 +11,10 @@ from typing import Any
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import GAP, heads, left, width_of, wrapped
-from ansible_collections.fleet.rng.plugins.plugin_utils.verify import UNPROVEN, VERDICTS
+from ansible_collections.fleet.rng.plugins.plugin_utils.verify import FAILED, UNPROVEN, VERDICTS, WAITING
 
-LINES = 200  # of reasons; the verification has all of them
+BAD = (FAILED, WAITING, UNPROVEN)
+LINES = 200  # of hypervisors, and of findings; the verification has all of them
 
 
 def verdicts(verification: Mapping[str, Any], width: int = 100) -> list[str]:
@@ -44,8 +45,15 @@ def _unseen(lost: int, hosts: int) -> str:
 
 
 def _counts(hosts: Mapping[str, Mapping[str, Any]], everything: Mapping[str, Any]) -> list[str]:
-    body = [(printable(name, 32), None if host["error"] else host) for name, host in hosts.items()]
-    if len(body) > 1:
+    shown = list(hosts)
+    if len(shown) > LINES:  # those that somebody has to look at
+        shown = [name for name in shown if hosts[name]["error"] or any(hosts[name]["counts"][bad] for bad in BAD)][
+            :LINES
+        ]
+    body = [(printable(name, 32), None if hosts[name]["error"] else hosts[name]) for name in shown]
+    if len(hosts) > len(shown):
+        body.append((f"{len(hosts) - len(shown)} more", None))
+    if len(hosts) > 1:
         body.append(("all", everything))
     first = max(width_of(cell) for cell in ("hypervisor", *(name for name, dummy in body)))
     columns = ("guests", *VERDICTS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.converge import (
@@ -76,7 +77,7 @@ class _Known:
 
     capabilities: Capabilities
     exclusive: bool
-    inside: Mapping[str, Any]
+    inside: Callable[[str], Any]
     uuids: Mapping[str, str]  # of the first look, by name
     applied: Mapping[str, Mapping[str, Any]]  # what became of each guest that was changed
     seen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the second look, by name
@@ -84,12 +85,12 @@ class _Known:
 
 def verify(
     hypervisors: Sequence[Evidence],
-    inside: Mapping[str, Any],
+    inside: Callable[[str], Any],
     capabilities: Callable[[Mapping[str, Any]], Capabilities],
 ) -> dict[str, Any]:
     """Judge all guests of the ``hypervisors``.
 
-    :param inside: what ``rng_info`` returned on guests that are inventory hosts, by inventory name.
+    :param inside: what ``rng_info`` returned on an inventory host, if anything; only asked for where it is needed.
     """
     hosts = {evidence.name: _host(evidence, inside, capabilities) for evidence in hypervisors}
     return {
@@ -100,7 +101,7 @@ def verify(
 
 
 def _host(
-    evidence: Evidence, inside: Mapping[str, Any], capabilities: Callable[[Mapping[str, Any]], Capabilities]
+    evidence: Evidence, inside: Callable[[str], Any], capabilities: Callable[[Mapping[str, Any]], Capabilities]
 ) -> dict[str, Any]:
     total = 0
     try:
@@ -150,7 +151,7 @@ def _planned(evidence: Evidence) -> Mapping[str, Any]:
 
 
 def _known(
-    evidence: Evidence, inside: Mapping[str, Any], capabilities: Callable[[Mapping[str, Any]], Capabilities]
+    evidence: Evidence, inside: Callable[[str], Any], capabilities: Callable[[Mapping[str, Any]], Capabilities]
 ) -> _Known:
     proof, result = evidence.proof, evidence.result
     if not isinstance(proof, Mapping) or proof.get("failed") or not isinstance(proof.get("guests"), list | tuple):
@@ -200,7 +201,7 @@ def _checked(entry: Mapping[str, Any], guest: ObservedGuest, known: _Known) -> d
         decision,
         waits=_waits(entry, applied, decision),
         applied=printable(str(applied.get("error") or ""), 200),
-        inside=_inside(entry, known.inside),
+        inside=partial(_inside, entry["inventory"], known.inside),
     )
     checks = _run(case)
     verdict = _verdict(case, checks)
@@ -278,8 +279,8 @@ def _waits(entry: Mapping[str, Any], applied: Mapping[str, Any], decision: Decis
     return str("; ".join(entry["obstacles"]) or entry["reason"]) if entry["live"] == NEEDS_RESTART else ""
 
 
-def _inside(entry: Mapping[str, Any], inside: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    result = inside.get(entry["inventory"]) if entry["inventory"] is not None else None
+def _inside(inventory: str | None, inside: Callable[[str], Any]) -> Mapping[str, Any] | None:
+    result = None if inventory is None else inside(inventory)
     rng = result.get("rng") if isinstance(result, Mapping) else None
     return rng if isinstance(rng, Mapping) else None
 

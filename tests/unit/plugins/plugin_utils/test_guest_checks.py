@@ -25,7 +25,7 @@ WANTED = {"source": "/dev/urandom", "max_bytes": 1024, "period": 1000}
 def case(live: list[dict[str, Any]], inside: Any = None, **changes: Any) -> Case:
     guest = ObservedGuest.from_wire({"name": "web1", "running": True, "config": [WANTED], "live": live, **changes})
     wanted = RngDevice.from_wire(WANTED)
-    return Case(guest, wanted, decide(wanted, guest, Capabilities(max_bytes=2**32 - 1)), inside=inside)
+    return Case(guest, wanted, decide(wanted, guest, Capabilities(max_bytes=2**32 - 1)), inside=lambda: inside)
 
 
 def test_the_device_to_judge_is_the_wanted_one_then_ours_then_the_first() -> None:

@@ -78,6 +78,14 @@ def test_very_many_findings_are_cut_short() -> None:
     assert len(lines) == LINES + 6
 
 
+def test_of_very_many_hypervisors_those_are_shown_that_need_somebody() -> None:
+    fine = {f"good{number}": [guest("web1", "verified")] for number in range(LINES)}
+    lines = verdicts(verification(**fine, bad=[guest("web1", "failed")], gone="not observed"))
+    assert [line.split()[0] for line in lines[1:5]] == ["bad", "gone", "200", "all"]
+    assert lines[3].split()[:2] == ["200", "more"]
+    assert lines[4].split()[:2] == ["all", "201"]
+
+
 @pytest.mark.parametrize("name", ["{{7*7}}", "\x1b[2J", "\u202eweb", "a\nb", "\u2028"])
 def test_names_and_findings_cannot_write_on_the_terminal(name: str) -> None:
     made = verification(**{name: [guest(name, "failed", ("RNG101", "error", name))], "hv": f"lost {name}"})

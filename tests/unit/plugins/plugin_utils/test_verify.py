@@ -58,7 +58,7 @@ def planned(*entries: dict[str, Any], host: str = "hv1", **changes: Any) -> dict
 
 
 def judge(*evidence: Evidence, inside: dict[str, Any] | None = None) -> dict[str, Any]:
-    return verify(evidence, inside or {}, lambda facts: Capabilities(max_bytes=2**32 - 1))
+    return verify(evidence, (inside or {}).get, lambda facts: Capabilities(max_bytes=2**32 - 1))
 
 
 def judged(case: dict[str, Any]) -> dict[str, Any]:
