@@ -188,7 +188,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     if not answers:
-        raise TimedOutError(f"QEMU did not answer within {seconds:g} seconds")
+        raise TimedOutError(f"QEMU did not answer within {seconds:.3g} seconds")
     return answers[0]
 
 

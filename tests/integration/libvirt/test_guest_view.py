@@ -232,6 +232,16 @@ def test_a_frozen_qemu_holds_up_nobody(frozen: str, hv: Hypervisor) -> None:
     assert (found["slow"]["status"], found["free"]["status"]) == ("seen", "seen")
 
 
+def test_a_paused_guest_is_not_asked(hv: Hypervisor) -> None:
+    guest = hv.lab.guest("free", "views")
+    hv.host.virsh("suspend", "--domain", guest.uuid)
+    try:
+        view = views(observe(hv, guest_view=True, guests=["free"]))["free"]
+    finally:
+        hv.host.virsh("resume", "--domain", guest.uuid)
+    assert (view["status"], view["rng"]) == ("not running", None)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

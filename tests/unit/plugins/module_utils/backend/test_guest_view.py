@@ -89,6 +89,11 @@ def test_what_was_not_looked_at_is_unknown_and_no_finding() -> None:
     }
 
 
+def test_a_finding_that_rests_on_more_than_files_is_left_to_the_probe() -> None:
+    rng = view(FakeAgent({**FILES, HW_RANDOM + "rng_quality": "0\n"}), LIVE, FILES_ONLY)["rng"]
+    assert (rng["quality"], rng["findings"]) == (0, [])
+
+
 @pytest.mark.parametrize(
     ("files", "driver", "virtio_rng", "available"),
     [

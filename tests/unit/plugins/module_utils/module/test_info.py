@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
 from ansible_collections.fleet.rng.plugins.module_utils.module import info
@@ -52,3 +53,22 @@ def test_host_and_guests(run_module: Any) -> None:
 
 def test_a_hypervisor_that_cannot_be_reached(run_module: Any) -> None:
     assert run(OneGuest("nobody answers"), run_module) == {"failed": True, "msg": "nobody answers"}
+
+
+def test_a_guest_that_is_not_here_is_told(run_module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda module, text: warnings.append(text))
+    specification = {"guests": {"type": "list", "elements": "str"}}
+    run_module(
+        lambda: info.run(AnsibleModule(specification, supports_check_mode=True), OneGuest()),
+        guests=["web1", "web\u202e2"],
+    )
+    assert warnings == ["guests: no guest of this name or UUID is here: web\\u202e2"]
+
+
+def test_sources_are_tried(run_module: Any) -> None:
+    specification = {"sources": {"type": "list", "elements": "str"}}
+    result = run_module(
+        lambda: info.run(AnsibleModule(specification, supports_check_mode=True), OneGuest()), sources=["builtin"]
+    )
+    assert result["host"]["sources"] == {"builtin": None}
