@@ -14,7 +14,7 @@ from typing import Any, Callable, List, Set, TypeVar
 from ..errors import GuestError, HypervisorError, RngError, TimedOutError
 from ..observation import CONFIG
 from ..text import printable
-from .agent import ANSWER_LIMIT, NO_AGENT, REFUSED, TIMED_OUT, AgentError
+from .agent import ANSWER_LIMIT, GARBAGE, NO_AGENT, REFUSED, TIMED_OUT, AgentError
 
 try:
     import libvirt
@@ -221,6 +221,8 @@ def _agent_error(error: Any) -> GuestError:
         return AgentError(TIMED_OUT, f"libvirt: {_message(error)}")
     if code == libvirt.VIR_ERR_INTERNAL_ERROR:  # what the agent answered with an error comes as this one
         return AgentError(REFUSED, _message(error))
+    if code == libvirt.VIR_ERR_RPC:
+        return AgentError(GARBAGE, f"the agent's answer is longer than libvirt hands out ({_message(error)})")
     if code == libvirt.VIR_ERR_OPERATION_INVALID:
         return NotRunningError(f"libvirt: {_message(error)}")
     return _guest_error(error)

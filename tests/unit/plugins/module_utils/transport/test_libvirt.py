@@ -13,6 +13,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError
 from ansible_collections.fleet.rng.plugins.module_utils.transport import libvirt as transport
 from ansible_collections.fleet.rng.plugins.module_utils.transport.agent import (
     ANSWER_LIMIT,
+    GARBAGE,
     NO_AGENT,
     REFUSED,
     TIMED_OUT,
@@ -158,7 +159,7 @@ def test_commands_for_the_agent_and_for_qemu(hypervisor: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [(74, NO_AGENT), (86, TIMED_OUT), (68, TIMED_OUT), (97, TIMED_OUT), (1, REFUSED)]
+    ("code", "kind"), [(74, NO_AGENT), (86, TIMED_OUT), (68, TIMED_OUT), (97, TIMED_OUT), (1, REFUSED), (39, GARBAGE)]
 )
 def test_errors_of_the_agent(code: int, kind: str, hypervisor: Any) -> None:
     domain = hypervisor.add("web1", "", "", agent=raising(code, "\x1b[2J" + "x" * 10_000_000))
@@ -167,7 +168,7 @@ def test_errors_of_the_agent(code: int, kind: str, hypervisor: Any) -> None:
         connection.agent(connection.domain(domain.id), "{}", 5)
     assert caught.value.kind == kind
     assert "\\x1b[2J" in str(caught.value)
-    assert len(str(caught.value)) < 500
+    assert len(str(caught.value)) < 600
 
 
 def test_other_errors_while_the_agent_is_asked(hypervisor: Any) -> None:
