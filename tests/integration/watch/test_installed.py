@@ -190,6 +190,21 @@ def test_a_machine_without_libvirt(fleet: Fleet, lab: Lab) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_daemon_that_hangs_does_not_hang_it(fleet: Fleet, hv1: Host) -> None:
+    fleet.play(PLAYBOOK, *HV1)
+    daemon = hv1.check("cat", "/run/libvirtd.pid").strip()
+    hv1.check("kill", "-STOP", daemon)
+    try:
+        done = hv1.run("/usr/bin/python3", "-I", PROGRAM, "--directory", DIRECTORY, "--timeout", "2")
+    finally:
+        hv1.check("kill", "-CONT", daemon)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "seconds while observing the guests" in done.stderr
+    written = samples(hv1.check("cat", METRICS))
+    assert written["hypervisor_observed",] == 0
+    assert ("host_crng_ready",) in written
+
+
 def test_absent_removes_everything_once(fleet: Fleet, hv1: Host) -> None:
     fleet.play(PLAYBOOK, *HV1)
     run_as_cron(hv1)
