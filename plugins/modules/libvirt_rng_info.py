@@ -246,6 +246,7 @@ guests:
               description:
                 - The rate. V(null) when O(measure) leaves too few seconds or bytes to see the quota of the device, or
                   the guest has several devices with different rates.
+                - That of a device without a limit is rough, since the guest's clock goes in steps of 10 ms.
               type: float
               sample: 1020.6
             health:

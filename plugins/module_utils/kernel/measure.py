@@ -21,6 +21,7 @@ BYTES, MIN_BYTES, MAX_BYTES = 65536, 256, 16 * 1024 * 1024
 SAMPLE = 65536  # bytes of what was drawn that are handed over; more would be too long for an answer of the agent
 
 _A_LITTLE = 64  # bytes that a guest's kernel asks for at once
+_LEAST_MILLISECONDS = 500  # below, the steps of 10 ms of the guest's clock, and its work, weigh too much
 _WARM_UP_PERIODS = 2  # the rest of the period that has begun, and the one whose beginning is drained
 
 
@@ -66,14 +67,15 @@ def plan(limits: Limits, rate: Rate) -> Draw:
     if quota is None:
         return Draw(0, limits.count)
     warm_up = quota + min(_A_LITTLE, quota)
-    if warm_up + quota > limits.count:
-        why = f"a quota of {quota} bytes does not show in {limits.count} bytes: measure.bytes has to be at least"
-        return Draw(0, limits.count, f"{why} {warm_up + quota}")
+    needed = warm_up + max(1, -(-_LEAST_MILLISECONDS // rate.period)) * quota
+    if needed > limits.count:
+        why = f"{quota} bytes in {rate.period} ms do not show in {limits.count} bytes"
+        return Draw(0, limits.count, f"{why}: measure.bytes has to be at least {needed}")
     periods = limits.seconds * 1000 // rate.period - _WARM_UP_PERIODS
     if periods < 1:
         needed = -(-(_WARM_UP_PERIODS + 1) * rate.period // 1000)
-        why = f"a period of {rate.period} ms does not show in {limits.seconds} seconds: measure.seconds has to be at"
-        return Draw(0, quota, f"{why} least {needed}")
+        why = f"a period of {rate.period} ms does not show in {limits.seconds} seconds"
+        return Draw(0, quota, f"{why}: measure.seconds has to be at least {needed}")
     return Draw(warm_up, min(periods, (limits.count - warm_up) // quota) * quota)
 
 

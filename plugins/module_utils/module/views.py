@@ -17,6 +17,7 @@ from ..kernel import measure
 from ..kernel.measure import Limits
 from ..observation import ObservedGuest
 from ..transport.agent import TIMED_OUT
+from .bounded import bounded
 
 WORKERS = 8  # connections; libvirtd answers a few requests of each at a time, and a hung agent blocks one
 MAX_TIMEOUT = 600
@@ -124,7 +125,13 @@ def look(guests: Sequence[ObservedGuest], backend: Any, views: Views) -> List[Ob
     """The guests, in the same order, with the views that were asked for."""
     jobs = [Job(guest, kind) for guest in guests if views.wants(guest) for kind in views.kinds]
     known = {job: _known(job) for job in jobs}
-    asked = _Round([job for job in jobs if known[job] is None], backend, views).run()
+    processes: Mapping[str, int] = {}
+    if any(job.kind == HOST and known[job] is None for job in jobs):
+        try:
+            processes = bounded(backend.processes, "looking for the processes of guests", HOST_SECONDS)
+        except RngError as error:
+            known.update({job: failed(HOST, ERROR, str(error)) for job in jobs if job.kind == HOST})
+    asked = _Round([job for job in jobs if known[job] is None], backend, views, processes).run()
     found: Dict[str, Dict[str, Any]] = {}
     for job in jobs:
         found.setdefault(job.guest.uuid, {})[job.kind] = asked.get(job, known[job])
@@ -148,9 +155,8 @@ def failed(kind: str, status: str, why: str) -> Dict[str, Any]:
 class _Round:
     """Jobs and the workers that do them. Only the thread that runs it reads what the workers say."""
 
-    def __init__(self, jobs: Sequence[Job], backend: Any, views: Views) -> None:
-        self.backend, self.views = backend, views
-        self.processes = backend.processes() if views.host and jobs else {}
+    def __init__(self, jobs: Sequence[Job], backend: Any, views: Views, processes: Mapping[str, int]) -> None:
+        self.backend, self.views, self.processes = backend, views, processes
         self.todo: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.waiting = set(jobs)

@@ -35,6 +35,7 @@ SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
         (Limits(), Rate(16384), Draw(16448, 49152 - 16384)),  # as many quotas as the bytes allow
         (Limits(), Rate(1), Draw(2, 3)),
         (Limits(5), Rate(1024, 100), Draw(1088, 48 * 1024)),
+        (Limits(1, 8192), Rate(1024, 100), Draw(1088, 6 * 1024)),
         (Limits(3), Rate(1024), Draw(1088, 1024)),
     ],
 )
@@ -47,6 +48,7 @@ def test_whole_quotas_are_drawn(limits: Limits, rate: Rate, draw: Draw) -> None:
     ("limits", "rate", "draw", "why"),
     [
         (Limits(), Rate(65536), Draw(0, 65536), "measure.bytes has to be at least 131136"),
+        (Limits(), Rate(1024, 1), Draw(0, 65536), "measure.bytes has to be at least 513088"),
         (Limits(5), Rate(1024, 60000), Draw(0, 1024), "measure.seconds has to be at least 180"),
         (Limits(2), Rate(1024, 1000), Draw(0, 1024), "measure.seconds has to be at least 3"),
     ],

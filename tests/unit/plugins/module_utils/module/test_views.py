@@ -174,6 +174,15 @@ def test_processes_are_not_looked_for_without_need() -> None:
     assert host.scans == 0
 
 
+def test_processes_that_cannot_be_looked_for(release: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "HOST_SECONDS", 0.1)
+    monkeypatch.setattr(Host, "processes", lambda host: {str(host): release.wait(60)})
+    (guest,) = look(guests("a"), Host(seen), Views(guest=GuestOptions(), host=True))
+    assert guest.host_view is not None
+    assert guest.host_view["why"] == "no answer within 0.1 seconds while looking for the processes of guests"
+    assert statuses([guest]) == {"a": "seen"}
+
+
 def test_a_view_of_the_host_that_hangs(release: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "HOST_SECONDS", 0.1)
     monkeypatch.setattr(Session, "host_view", lambda *dummy: {"status": str(release.wait(60))})
