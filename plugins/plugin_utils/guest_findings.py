@@ -106,7 +106,7 @@ TOO_SLOW = Kind(
 NO_BYTES = Kind(
     "RNG115",
     "error",
-    "The guest drew no byte in {seconds} s from its RNG{why}.",
+    "The guest drew no byte from its RNG: {why}.",
     "See whether the source gives bytes ({trial}). Then shut the guest down and start it again (virsh shutdown "
     "{domain}, then virsh start {domain}): a driver that lost an answer waits for ever.",
 )
@@ -180,7 +180,8 @@ NOT_MEASURED = Kind(
     "info",
     "Its rate could not be measured: {why}.",
     "Measuring needs an agent that may run a command: set virtio_rng_guest_exec to true, and allow guest-exec and "
-    "guest-exec-status in the agent's configuration in the guest. With a long period, measure for more seconds.",
+    "guest-exec-status in the agent's configuration in the guest. For a long period or a large quota, set more "
+    "seconds or bytes in virtio_rng_measure.",
 )
 
 KINDS = tuple(kind for kind in list(globals().values()) if isinstance(kind, Kind))
