@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """libvirt as a hypervisor: its transport and its codec joined behind the interface that every runner uses.
 
-A backend has ``CAPABILITIES``, ``observe``, ``hypervisor`` and ``check``, and opens a ``Session`` with ``observe``,
-``add`` and ``remove`` for each worker that changes guests.
+A backend has ``CAPABILITIES``, ``hypervisor``, ``sources``, ``processes`` and ``check``, and opens a ``Session`` with
+``observe``, ``add`` and ``remove`` for each worker that changes guests, and with ``guest_view`` and ``host_view`` for
+each worker that looks into them.
 """
 
 from __future__ import annotations

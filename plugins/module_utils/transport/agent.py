@@ -195,7 +195,7 @@ def _returned(name: str, text: str) -> Any:
     if len(text) > ANSWER_LIMIT:
         raise _garbage(name, f"{len(text)} characters, more than {ANSWER_LIMIT}")
     try:
-        answer = json.loads(text)
+        answer = json.loads(text, parse_int=_parse_number)
     except (ValueError, RecursionError) as error:
         raise _garbage(name, "no JSON") from error
     answer = _dict(answer, name)
@@ -207,6 +207,13 @@ def _returned(name: str, text: str) -> Any:
     if "return" not in answer:
         raise _garbage(name, "neither a result nor an error")
     return answer["return"]
+
+
+def _parse_number(digits: str) -> int:
+    """Python before 3.11 would work for seconds on a number with a million digits."""
+    if len(digits) > 20:
+        raise ValueError(digits[:20])
+    return int(digits)
 
 
 def _garbage(name: str, what: str) -> AgentError:

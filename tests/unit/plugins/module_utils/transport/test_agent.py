@@ -220,6 +220,7 @@ def test_pci_drivers() -> None:
         ("[" * 100_000, GARBAGE, "no JSON"),
         ("x" * 10_000_000, GARBAGE, "10000000 characters"),
         (json.dumps({"return": "x" * ANSWER_LIMIT}), GARBAGE, "more than 1048576"),
+        ('{"return": ' + "9" * 1_000_000 + "}", GARBAGE, "no JSON"),
         ("[]", GARBAGE, "no object"),
         ("{}", GARBAGE, "neither a result nor an error"),
         ('{"return": []}', GARBAGE, "no object"),
