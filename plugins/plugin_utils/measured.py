@@ -5,8 +5,8 @@
 
 QEMU renews a quota on a timer. What is measured are whole quotas from just after one renewal to another, so a limit
 that works shows as it is. It looks faster when the guest was slow to notice the first renewal: hence a quarter of a
-second, and a quarter of the rate for the guest's clock. On the slow side half is sound: a guest that gets no CPU between
-two renewals misses one. To be slow is no proof of a wrong limit, to be fast is.
+second, and a quarter of the rate for the guest's clock. On the slow side half is sound: a guest that gets no CPU
+between two renewals misses one. To be slow is no proof of a wrong limit, to be fast is.
 """
 
 from __future__ import annotations
