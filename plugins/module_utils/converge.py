@@ -8,11 +8,11 @@ It is pure, so the plan on the controller, check mode and the real run cannot di
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
 from .device import DRIVER_OPTIONS, MODELS, RngDevice, request_bytes
-from .observation import CONFIG, LIVE, Devices, FoundDevice, ObservedGuest
+from .observation import CONFIG, LIVE, LOCK, TEMPLATE, Devices, FoundDevice, ObservedGuest
 
 UNCHANGED = "unchanged"
 ADDED = "added"
@@ -31,13 +31,19 @@ _CONVENTIONAL_PCI = ("pc-i440fx-", "pc-0.", "pc-1.", "pseries")
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What one kind of hypervisor can carry, as data."""
+    """What one kind of hypervisor can carry, as data.
+
+    ``paths`` are the only sources of kind random that it takes, where there is such a list; ``slots`` how many RNGs a
+    guest can have, where that is limited: adding one to a full guest then takes the place of another.
+    """
 
     max_bytes: int
     sources: Tuple[str, ...] = ("random", "builtin", "egd")
     models: Tuple[str, ...] = MODELS
     driver_options: Tuple[str, ...] = DRIVER_OPTIONS
     hotplug: bool = True
+    paths: Optional[Tuple[str, ...]] = None
+    slots: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,8 @@ def decide(
     """
     if guest.error:
         return _refused(guest, guest.error)
+    if guest.blocked_on(TEMPLATE):
+        return _left_alone(guest, guest.blocked_on(TEMPLATE))
     obstacle = _cannot_carry(wanted, capabilities) or _cannot_start(wanted, guest)
     if obstacle:
         return _refused(guest, obstacle)
@@ -111,6 +119,11 @@ def decide(
     running = _layer(LIVE, guest.live, wanted, exclusive)
     if config.add is not None and guest.blocked_on(CONFIG):
         return _refused(guest, guest.blocked_on(CONFIG))
+    if config.acts and guest.blocked_on(LOCK):
+        return _refused(guest, guest.blocked_on(LOCK))
+    crowded = _no_room(guest.config, config, capabilities)
+    if crowded:
+        return _refused(guest, crowded)
     if running.acts:
         waits = _why_not_live(guest, running, capabilities, live)
         if waits and guest.config is None:
@@ -164,11 +177,22 @@ def _why_not_live(guest: ObservedGuest, layer: LayerDecision, capabilities: Capa
     return guest.blocked_on(LIVE) if layer.add is not None else ""
 
 
+def _no_room(found: Optional[Devices], layer: LayerDecision, capabilities: Capabilities) -> str:
+    """Why the new device would take the place of one that has to stay."""
+    kept = tuple(item for item in found or () if not any(item is gone for gone in layer.remove))
+    if capabilities.slots is None or layer.add is None or len(kept) < capabilities.slots:
+        return ""
+    return f"there is room for {capabilities.slots} RNG only, and somebody else put {_listed(kept)} there"
+
+
 def _cannot_carry(wanted: Optional[RngDevice], capabilities: Capabilities) -> str:
     if wanted is None:
         return ""
     if wanted.source.kind not in capabilities.sources:
         return f"source {wanted.source}: this hypervisor offers {', '.join(capabilities.sources)}"
+    paths = capabilities.paths if wanted.source.kind == "random" else None
+    if paths is not None and wanted.source.path not in paths:
+        return f"source {wanted.source}: this hypervisor offers only {', '.join(paths)}"
     if wanted.rate.max_bytes is not None and wanted.rate.max_bytes > capabilities.max_bytes:
         return f"max_bytes {wanted.rate.max_bytes}: this hypervisor allows at most {capabilities.max_bytes}"
     if wanted.model not in capabilities.models:
@@ -200,9 +224,13 @@ def _unwise(wanted: Optional[RngDevice], guest: ObservedGuest) -> str:
 
 
 def _refused(guest: ObservedGuest, why: str) -> Decision:
+    return replace(_left_alone(guest, why), error=why)
+
+
+def _left_alone(guest: ObservedGuest, why: str) -> Decision:
     config = LayerDecision(NOT_APPLICABLE if guest.config is None else UNCHANGED, why)
     live = LayerDecision(NOT_APPLICABLE if guest.live is None else UNCHANGED, why)
-    return Decision(config, live, error=why)
+    return Decision(config, live)
 
 
 def _listed(found: Devices) -> str:

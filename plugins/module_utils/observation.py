@@ -14,6 +14,10 @@ from .errors import RngError
 CONFIG = "config"
 LIVE = "live"
 
+# Keys of ``ObservedGuest.blocked`` beside the layers.
+LOCK = "lock"  # nothing of the guest can be changed now
+TEMPLATE = "template"  # it is none that could ever run, and is left alone
+
 
 @dataclass(frozen=True)
 class FoundDevice:
@@ -57,8 +61,10 @@ class ObservedGuest:
     """One guest as it is.
 
     ``config`` is None for a transient guest, ``live`` is None for one that does not run. ``blocked`` says, by layer,
-    why a device could not be added there; ``error`` why the guest could not be read at all. ``guest_view`` and
-    ``host_view`` are what the guest itself, and its QEMU process, had to say, as on the wire; None when not asked.
+    why a device could not be added there, and by ``lock`` or ``template`` why nothing could be done at all; ``error``
+    why the guest could not be read. ``number`` is what the hypervisor itself calls it, where names may be given twice
+    (the VMID of Proxmox VE). ``guest_view`` and ``host_view`` are what the guest itself, and its QEMU process, had to
+    say, as on the wire; None when not asked.
     """
 
     name: str
@@ -72,6 +78,7 @@ class ObservedGuest:
     blocked: Tuple[Tuple[str, str], ...] = ()
     notes: Tuple[str, ...] = ()
     error: str = ""
+    number: str = ""
     guest_view: Optional[Mapping[str, Any]] = field(default=None, compare=False)
     host_view: Optional[Mapping[str, Any]] = field(default=None, compare=False)
 
@@ -79,7 +86,9 @@ class ObservedGuest:
         return dict(self.blocked).get(layer, "")
 
     def to_wire(self) -> Dict[str, Any]:
+        number = {"number": self.number} if self.number else {}  # only of hypervisors that have numbers
         return {
+            **number,
             "name": self.name,
             "uuid": self.uuid,
             "running": self.running,
@@ -109,6 +118,7 @@ class ObservedGuest:
             blocked=tuple(sorted((data.get("blocked") or {}).items())),
             notes=tuple(data.get("notes") or ()),
             error=str(data.get("error") or ""),
+            number=str(data.get("number") or ""),
             guest_view=data.get("guest_view"),
             host_view=data.get("host_view"),
         )

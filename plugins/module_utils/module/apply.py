@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from dataclasses import replace
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -55,22 +55,38 @@ def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> L
     session = backend.session()
     models = {name: device.model if device else "virtio" for name, device in wanted.items()}
     observed = session.observe_all({**{name.lower(): model for name, model in models.items()}, **models})
-    by_name = {guest.name: guest for guest in observed}
-    by_uuid = {guest.uuid: guest for guest in observed}
+    named, by_uuid = _named(observed), {guest.uuid: [guest] for guest in observed}
     found: Dict[str, Convergence] = {}
     for convergence in convergences:
         if convergence.error:
             continue
-        convergence.before = by_name.get(convergence.name) or by_uuid.get(convergence.name.lower())
-        if convergence.before is None:
-            convergence.error = "no guest of this name or UUID is here"
+        meant = named.get(convergence.name) or by_uuid.get(convergence.name.lower()) or []
+        if len(meant) != 1:
+            convergence.error = _not_one(meant)
             continue
+        convergence.before = meant[0]
         twin = found.setdefault(convergence.before.uuid, convergence)
         if twin is not convergence:
             twin.error = convergence.error = "is given twice in devices, by name and by UUID"
             continue
         _check(convergence, convergence.before, session, backend)
     return convergences
+
+
+def _named(observed: Sequence[ObservedGuest]) -> Dict[str, List[ObservedGuest]]:
+    """The guests that each name or number may mean."""
+    named: Dict[str, List[ObservedGuest]] = {}
+    for guest in observed:
+        for key in {guest.name, guest.number or guest.name}:
+            named.setdefault(key, []).append(guest)
+    return named
+
+
+def _not_one(meant: Sequence[ObservedGuest]) -> str:
+    if not meant:
+        return "no guest of this name or UUID is here"
+    numbers = ", ".join(guest.number or guest.uuid for guest in meant[:_NAMED_ERRORS])
+    return f"{len(meant)} guests have this name; give the number or the UUID of the right one instead: {numbers}"
 
 
 def _check(convergence: Convergence, guest: ObservedGuest, session: Any, backend: Any) -> None:

@@ -83,7 +83,15 @@ found_devices = st.builds(
 )
 # libvirt admits an alias once
 layers = st.lists(found_devices, max_size=4, unique_by=lambda found: found.alias or object()).map(tuple)
-blocked = st.sampled_from([(), (("live", "no port"),), (("config", "no bus"), ("live", "no bus"))])
+blocked = st.sampled_from(
+    [
+        (),
+        (("live", "no port"),),
+        (("config", "no bus"), ("live", "no bus")),
+        (("lock", "backup"),),
+        (("template", "a template"),),
+    ]
+)
 guests = st.builds(
     lambda config, live, why, error: ObservedGuest("web1", config=config, live=live, blocked=why, error=error),
     st.none() | layers,
@@ -96,6 +104,8 @@ capabilities = st.builds(
     st.sampled_from([1, strategies.LIBVIRT_LIMIT]),
     st.sampled_from([("random",), ("random", "builtin", "egd")]),
     hotplug=st.booleans(),
+    paths=st.sampled_from([None, ("/dev/urandom",), ("/dev/random",)]),
+    slots=st.sampled_from([None, 1, 2]),
 )
 switches = st.fixed_dictionaries({"live": st.booleans(), "exclusive": st.booleans()})
 
@@ -153,7 +163,8 @@ def test_an_exclusive_guest_ends_with_exactly_what_is_wanted(
         (guest.config, decision.config, after.config),
         (guest.live, decision.live, after.live),
     ):
-        if before is None or devices is None or decision.error or part.status == "needs_restart":
+        waits = decision.error or part.status == "needs_restart" or guest.blocked_on("template")
+        if before is None or devices is None or waits:
             continue
         if exclusive:
             assert [found.device for found in devices] == ([] if wanted is None else [wanted])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -55,6 +56,12 @@ WIRE = {
 
 def test_to_wire() -> None:
     assert GUEST.to_wire() == WIRE
+
+
+def test_a_number_is_on_the_wire_where_a_guest_has_one() -> None:
+    numbered = dataclasses.replace(GUEST, number="101")
+    assert numbered.to_wire() == {**WIRE, "number": "101"}
+    assert ObservedGuest.from_wire(numbered.to_wire()).number == "101"
 
 
 def test_from_wire() -> None:
