@@ -34,7 +34,8 @@ class Capabilities:
     """What one kind of hypervisor can carry, as data.
 
     ``paths`` are the only sources of kind random that it takes, where there is such a list; ``slots`` how many RNGs a
-    guest can have, where that is limited: adding one to a full guest then takes the place of another.
+    guest can have, where that is limited: adding one to a full guest then takes the place of another. ``rates`` is
+    whether it can limit the rate, ``restart`` whether its guests can be shut down and started again.
     """
 
     max_bytes: int
@@ -44,6 +45,8 @@ class Capabilities:
     hotplug: bool = True
     paths: Optional[Tuple[str, ...]] = None
     slots: Optional[int] = None
+    rates: bool = True
+    restart: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,8 @@ def _cannot_carry(wanted: Optional[RngDevice], capabilities: Capabilities) -> st
     paths = capabilities.paths if wanted.source.kind == "random" else None
     if paths is not None and wanted.source.path not in paths:
         return f"source {wanted.source}: this hypervisor offers only {', '.join(paths)}"
+    if wanted.rate.max_bytes is not None and not capabilities.rates:
+        return f"max_bytes {wanted.rate.max_bytes}: this hypervisor cannot limit the rate; only unlimited is possible"
     if wanted.rate.max_bytes is not None and wanted.rate.max_bytes > capabilities.max_bytes:
         return f"max_bytes {wanted.rate.max_bytes}: this hypervisor allows at most {capabilities.max_bytes}"
     if wanted.model not in capabilities.models:

@@ -20,17 +20,30 @@ _BACKENDS = "ansible_collections.fleet.rng.plugins.module_utils.backend"
 
 
 def capabilities_of(hypervisor: Mapping[str, Any]) -> Capabilities:
-    """The capabilities of the kind, less what this one says that it has not (``rng_models``, ``rng_backends``)."""
+    """The capabilities of the kind, less what this one says that it has not.
+
+    It says so with ``rng_models``, ``rng_backends`` and ``rng_paths`` (lists of what it has), ``rng_slots`` (a number)
+    and ``rng_rates`` (false); what is null or missing is as usual for the kind.
+    """
     kind = hypervisor.get("kind")
     if kind not in KINDS:  # before it becomes part of a module's name: it comes from the host
         raise HypervisorError(f"unknown kind of hypervisor: {printable(str(kind), 40)}; known: {', '.join(KINDS)}")
     known = _of_kind(kind)
-    models, sources = hypervisor.get("rng_models"), hypervisor.get("rng_backends")
+    paths, slots = hypervisor.get("rng_paths"), hypervisor.get("rng_slots")
+    if paths is not None and known.paths is None:
+        paths = tuple(path for path in paths if isinstance(path, str))
     return replace(
         known,
-        models=known.models if models is None else tuple(model for model in known.models if model in models),
-        sources=known.sources if sources is None else tuple(source for source in known.sources if source in sources),
+        models=_less(known.models, hypervisor.get("rng_models")),
+        sources=_less(known.sources, hypervisor.get("rng_backends")),
+        paths=paths if known.paths is None else _less(known.paths, paths),
+        slots=slots if isinstance(slots, int) else known.slots,
+        rates=known.rates and hypervisor.get("rng_rates") is not False,
     )
+
+
+def _less(known: Any, said: Any) -> Any:
+    return known if said is None else tuple(one for one in known if one in said)
 
 
 @cache

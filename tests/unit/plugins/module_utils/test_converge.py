@@ -106,6 +106,7 @@ capabilities = st.builds(
     hotplug=st.booleans(),
     paths=st.sampled_from([None, ("/dev/urandom",), ("/dev/random",)]),
     slots=st.sampled_from([None, 1, 2]),
+    rates=st.booleans(),
 )
 switches = st.fixed_dictionaries({"live": st.booleans(), "exclusive": st.booleans()})
 

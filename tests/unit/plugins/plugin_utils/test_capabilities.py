@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import CAPABILITIES
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
@@ -23,6 +25,17 @@ def test_a_hypervisor_can_only_take_away() -> None:
     assert found.models == ("virtio",)
     assert found.sources == ("random", "egd")
     assert found.max_bytes == CAPABILITIES.max_bytes
+
+
+def test_a_hypervisor_can_say_that_it_has_limits() -> None:
+    found = capabilities_of(
+        {"kind": "libvirt", "rng_paths": ["/dev/urandom", None], "rng_slots": 1, "rng_rates": False}
+    )
+    assert found == dataclasses.replace(CAPABILITIES, paths=("/dev/urandom",), slots=1, rates=False)
+
+
+def test_what_is_null_is_as_usual_for_the_kind() -> None:
+    assert capabilities_of({"kind": "libvirt", "rng_paths": None, "rng_slots": None, "rng_rates": None}) == CAPABILITIES
 
 
 @pytest.mark.parametrize("kind", ["bhyve", "", None, "../libvirt", "libvirt\n", ["libvirt"]])
