@@ -1,0 +1,271 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Proxmox VE node as a hypervisor: its API command and its codec joined.
+
+No call of the API returns the configurations of several guests. So one call lists the guests of the node, and their
+configurations are read where the node publishes them, which costs a file each instead of a program start each; a guest
+whose file cannot be read is asked for by itself. Everything is changed through the API.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ..codec import proxmox as codec
+from ..converge import Capabilities
+from ..device import MAX_BYTES, RngDevice, Source
+from ..errors import GuestError, HypervisorError, InvalidValueError, UnsafeSourceError
+from ..observation import LOCK, TEMPLATE, FoundDevice, ObservedGuest
+from ..text import printable
+from ..transport.proxmox import CONFIG_DIR, GoneError, ModifiedError, Pvesh, read_config
+from ..transport.source import check_source
+from .guest_view import ERROR, GuestOptions, not_seen
+
+CAPABILITIES = Capabilities(
+    max_bytes=MAX_BYTES,
+    sources=("random",),
+    models=("virtio",),
+    driver_options=(),
+    hotplug=False,
+    paths=codec.PATHS,
+    slots=1,
+)
+
+_GUESTS = "/nodes/localhost/qemu"  # the API takes localhost for the node that answers
+_NAMESPACE = uuid.UUID("5b8f0a53-6b60-4f0e-9a2c-0d3f6f0a4f5e")
+_WRITES = 3  # as often somebody else may change other things of the same guest
+_ROOT = (0, 0)  # what Proxmox VE runs its QEMU processes as
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A guest as it was last seen: what its next change is based on."""
+
+    listed: codec.Listed
+    config: codec.GuestConfig
+
+
+class Session:
+    """What can be done on the node. It has no connection: every call is a command of its own."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.pvesh = backend.pvesh
+
+    def observe_all(self, models: Optional[Mapping[str, str]] = None) -> List[ObservedGuest]:
+        """Every guest, by name and number. With ``models``, only those with these names, UUIDs or numbers."""
+        seen = [(listed, *self._read_or_error(listed)) for listed in self._list()]
+        uuids = self._uuids([(listed, config) for listed, config, dummy in seen])
+        guests = []
+        for listed, config, error in seen:
+            name, number = (config.name if config else "") or listed.name, str(listed.vmid)
+            if models is not None and not any(key in models for key in (name, uuids[listed.vmid], number)):
+                continue
+            guests.append(self._observed(listed, config, uuids[listed.vmid], error))
+        return sorted(guests, key=lambda guest: (guest.name, int(guest.number)))
+
+    def _list(self) -> List[codec.Listed]:
+        try:
+            return codec.parse_list(self.pvesh.get(_GUESTS))
+        except (GuestError, InvalidValueError) as error:
+            raise HypervisorError(f"the guests of this node cannot be listed: {error}") from error
+
+    def _read_or_error(self, listed: codec.Listed) -> Tuple[Optional[codec.GuestConfig], str]:
+        try:
+            return self._read(listed.vmid), ""
+        except GuestError as error:
+            return None, f"cannot be read: {error}"
+
+    def _read(self, vmid: int) -> codec.GuestConfig:
+        raw = read_config(self.backend.config_dir, vmid, codec.MAX_CONFIG)
+        if raw is not None:
+            return codec.parse_config(raw)
+        try:
+            return codec.parse_pending(self.pvesh.get(f"{_GUESTS}/{vmid}/pending"))
+        except InvalidValueError as error:
+            raise GuestError(str(error)) from error
+
+    def _uuids(self, seen: Sequence[Tuple[codec.Listed, Optional[codec.GuestConfig]]]) -> Dict[int, str]:
+        """That of the SMBIOS, unless a copied guest has it too; else one that the cluster and the number make."""
+        own = {listed.vmid: config.uuid if config else "" for listed, config in seen}
+        times = Counter(own.values())
+        site = "" if all(number and times[number] == 1 for number in own.values()) else self.backend.site(self)
+        return {
+            vmid: number if number and times[number] == 1 else str(uuid.uuid5(_NAMESPACE, f"{site}/{vmid}"))
+            for vmid, number in own.items()
+        }
+
+    def _observed(
+        self, listed: codec.Listed, config: Optional[codec.GuestConfig], identity: str, error: str = ""
+    ) -> ObservedGuest:
+        if config is None:
+            return ObservedGuest(
+                listed.name, identity, listed.running, number=str(listed.vmid), error=error or "cannot be read"
+            )
+        self.backend.records[identity] = _Record(listed, config)
+        notes = list(config.oddities())
+        if config.uuid and config.uuid != identity:
+            notes.append(f"shares the UUID of its SMBIOS, {config.uuid}, with another guest here")
+        return ObservedGuest(
+            name=config.name or listed.name,
+            uuid=identity,
+            running=listed.running,
+            persistent=True,
+            arch=config.arch,
+            machine=config.machine,
+            config=config.devices(),
+            live=config.devices(current=True) if listed.running else None,
+            blocked=_blocked(config),
+            notes=tuple(notes),
+            number=str(listed.vmid),
+        )
+
+    def observe(self, guest: ObservedGuest, dummy_model: str = "virtio") -> ObservedGuest:
+        """The guest as it is now.
+
+        :raises GuestError: when it has gone.
+        """
+        vmid = self._record(guest).listed.vmid
+        config = self._read(vmid)
+        status = self.pvesh.get(f"{_GUESTS}/{vmid}/status/current")
+        if not isinstance(status, dict):
+            raise GuestError("its status is not what the API promises")
+        try:
+            (listed,) = codec.parse_list([{**status, "vmid": vmid}])
+        except InvalidValueError as error:
+            raise GuestError(str(error)) from error
+        return self._observed(listed, config, guest.uuid)
+
+    def add(self, guest: ObservedGuest, dummy_layer: str, device: RngDevice, dummy_alias: str) -> None:
+        """Put the device into the only slot that there is, whatever it holds now. Only configurations are changed."""
+        self._write(guest, lambda config: {codec.SLOT: _spelled(device, config)})
+
+    def remove(self, guest: ObservedGuest, dummy_layer: str, found: FoundDevice) -> None:
+        """Empty the slot, unless it holds another device by now: then that is the one that took its place."""
+        record = self._record(guest)
+        if found in record.config.devices():
+            self._write(guest, lambda dummy: {"delete": codec.SLOT})
+
+    def _write(self, guest: ObservedGuest, parameters: Any) -> None:
+        """Change the guest as it was seen. What others change of it meanwhile is seen by the digest, and not lost.
+
+        :raises GuestError: when its RNG or its lock is among that; then somebody has to decide again.
+        """
+        record = self._record(guest)
+        path = f"{_GUESTS}/{record.listed.vmid}/config"
+        for dummy in range(_WRITES):
+            try:
+                self.pvesh.set(path, **parameters(record.config), digest=record.config.digest)
+                # The next change is based on what this one made of it.
+                self.backend.records[guest.uuid] = replace(record, config=self._read(record.listed.vmid))
+                return
+            except ModifiedError:
+                now = self._read(record.listed.vmid)
+                if _matters(now) != _matters(record.config):
+                    raise
+                record = replace(record, config=now)
+        raise GuestError("somebody else keeps changing its configuration; run again")
+
+    def wait_removed(self, dummy_guest: ObservedGuest, dummy_aliases: Tuple[str, ...], dummy_seconds: float) -> None:
+        """Nothing is ever removed from a running guest."""
+
+    def guest_view(self, dummy_guest: ObservedGuest, dummy_options: GuestOptions) -> Dict[str, Any]:
+        return not_seen(ERROR, "guests of Proxmox VE are not asked through their agents; ask them over SSH")
+
+    def host_view(self, dummy_guest: ObservedGuest, dummy_processes: Any, dummy_monitor: bool) -> Dict[str, Any]:
+        why = "the processes of Proxmox VE are not looked at"
+        return {"status": ERROR, "why": why, "pid": None, "open": [], "qemu": None, "qemu_why": None}
+
+    def _record(self, guest: ObservedGuest) -> _Record:
+        record = self.backend.records.get(guest.uuid)
+        if record is None:
+            raise GoneError("the guest is no longer on this node")
+        return record
+
+
+class Backend:
+    """The guests of the node that the module runs on."""
+
+    CAPABILITIES = CAPABILITIES
+
+    def __init__(self, pvesh: Optional[Pvesh] = None, config_dir: str = CONFIG_DIR) -> None:
+        self.pvesh = pvesh or Pvesh()
+        self.config_dir = config_dir
+        self.records: Dict[str, _Record] = {}  # by UUID; only one worker at a time has to do with a guest
+        self._site: Optional[str] = None
+
+    def session(self, readonly: bool = False) -> Session:  # noqa: ARG002  named by callers; there is no connection
+        return Session(self)
+
+    def hypervisor(self, session: Session) -> Dict[str, Any]:
+        try:
+            answer = session.pvesh.get("/version")
+        except GuestError as error:
+            raise HypervisorError(str(error)) from error
+        version = str(answer.get("version") or "") if isinstance(answer, dict) else ""
+        return {
+            "kind": "proxmox",
+            "version": printable(version, 40),
+            "rng_models": list(CAPABILITIES.models),
+            "rng_backends": list(CAPABILITIES.sources),
+        }
+
+    def site(self, session: Session) -> str:
+        """What the numbers of the guests are unique in: the cluster, or the only node."""
+        if self._site is None:
+            try:
+                cluster, node = codec.parse_site(session.pvesh.get("/cluster/status"))
+            except (GuestError, InvalidValueError) as error:
+                raise HypervisorError(f"the name of this cluster cannot be read: {error}") from error
+            self._site = f"cluster/{cluster}" if cluster else f"node/{node}"
+        return self._site
+
+    def processes(self) -> Dict[str, int]:
+        return {identity: record.listed.pid for identity, record in self.records.items() if record.listed.pid}
+
+    def sources(self, dummy_session: Session, names: Sequence[str]) -> Dict[str, Optional[str]]:
+        """Of each source why no guest of this node can live on it, or None."""
+        return {name: _why_unsafe(Source.parse(name)) for name in names}
+
+    def check(self, dummy_session: Session, dummy_guest: ObservedGuest, device: RngDevice) -> None:
+        """Refuse a source that the guest would not start with.
+
+        :raises UnsafeSourceError: with the reason.
+        """
+        check_source(device.source, _ROOT)
+
+
+def _spelled(device: RngDevice, config: codec.GuestConfig) -> str:
+    """Where the running guest has just this device, in the words of its configuration: then nothing is pending."""
+    for found in config.devices(current=True):
+        if found.device == device:
+            return found.handle
+    return codec.render_rng(device)
+
+
+def _matters(config: codec.GuestConfig) -> Tuple[object, ...]:
+    """What a change of the RNG is decided on."""
+    return config.value(codec.SLOT), config.value(codec.SLOT, current=True), config.lock, config.template
+
+
+def _blocked(config: codec.GuestConfig) -> Tuple[Tuple[str, str], ...]:
+    blocked = []
+    if config.lock:
+        blocked.append((LOCK, f"it is locked ({printable(config.lock, 40)}); try again when that is over"))
+    if config.template:
+        blocked.append((TEMPLATE, "left alone: it is a template, which never runs"))
+    return tuple(blocked)
+
+
+def _why_unsafe(source: Source) -> Optional[str]:
+    if source.kind != "random" or source.path not in codec.PATHS:
+        return f"source {source}: Proxmox VE offers only {', '.join(codec.PATHS)}"
+    try:
+        check_source(source, _ROOT)
+    except UnsafeSourceError as error:
+        return str(error)
+    return None

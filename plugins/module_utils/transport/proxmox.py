@@ -1,0 +1,173 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API of a Proxmox VE node through its own command, ``pvesh``, without a shell; bounded in time and output.
+
+And the files in which the node publishes the configurations of its guests: they are only ever read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from ..errors import GuestError, HypervisorError, TimedOutError
+from ..text import printable
+
+CONFIG_DIR = "/etc/pve/qemu-server"  # a link to the directory of this node, kept by pmxcfs
+SECONDS = 60.0  # one call; a write waits up to ten seconds for the guest's own lock
+MAX_OUTPUT = 64 * 1024 * 1024  # the list of a node has about 400 bytes for each guest
+_MAX_ERRORS = 64 * 1024
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# Proxmox VE answers with text. What is looked for in it is as old as its API, and everything else is shown as it is.
+_MODIFIED = ("checksum mismatch", "detected modified configuration")
+_UNUSABLE = ("no quorum", "ipcc_send_rec", "Unable to load access control list", "please run as root")
+_LOCKED = re.compile(r"VM is locked \(([^)]{1,40})\)")
+_GONE = re.compile(r"Configuration file '[^']*' does not exist")
+_FORBIDDEN = re.compile(r"^403 ", re.MULTILINE)
+_USAGE = re.compile(r"^(pvesh |\s+pvesh )", re.MULTILINE)
+
+RIGHTS = "needed are VM.Config.HWType on the guest, and for /dev/hwrng also Mapping.Use on /mapping/hwrng"
+
+
+class ModifiedError(GuestError):
+    """Somebody changed the guest's configuration since it was read."""
+
+
+class GoneError(GuestError):
+    """The guest is not on this node, or no longer."""
+
+
+class Pvesh:
+    """The command. It has no state, so threads may share it."""
+
+    def __init__(self, seconds: float = SECONDS, limit: int = MAX_OUTPUT) -> None:
+        self.seconds, self.limit = seconds, limit
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """The answer of the API to a GET, parsed."""
+        output = self._run("get", path, parameters)
+        try:
+            return json.loads(output.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            shown = printable(output[:200].decode("utf-8", "replace"), 100)
+            raise HypervisorError(f"pvesh get {path}: the answer is no JSON: {shown}") from error
+
+    def set(self, path: str, **parameters: str) -> None:
+        """A PUT. What the command prints is a message to people, since the answer is null."""
+        self._run("set", path, parameters)
+
+    def _run(self, verb: str, path: str, parameters: Dict[str, str]) -> bytes:
+        program = shutil.which("pvesh", path=os.environ.get("PATH") or _PATH) or shutil.which("pvesh", path=_PATH)
+        if program is None:
+            raise HypervisorError("there is no pvesh here, so this is no Proxmox VE node")
+        arguments = [program, verb, path]
+        for name, value in parameters.items():
+            arguments += [f"--{name}", value]
+        code, output, errors = bounded_run([*arguments, "--output-format", "json"], self.seconds, self.limit)
+        if code != 0:
+            raise _error(f"pvesh {verb} {path}", code, errors)
+        return output
+
+
+def _error(call: str, code: int, errors: str) -> Exception:
+    """The exit code tells only that it failed: it is whatever Perl's errno was."""
+    said = _USAGE.split(errors, 1)[0].strip()
+    shown = printable("; ".join(said.splitlines()), 400) or f"exit code {code}"
+    if any(words in said for words in _UNUSABLE):
+        return HypervisorError(f"{call}: {shown}")
+    if any(words in said for words in _MODIFIED):
+        return ModifiedError("somebody else changed its configuration meanwhile")
+    locked = _LOCKED.search(said)
+    if locked is not None:
+        return GuestError(f"it is locked ({printable(locked.group(1), 40)})")
+    if _GONE.search(said):
+        return GoneError("the guest is no longer on this node")
+    if _FORBIDDEN.search(said):
+        return GuestError(f"{shown}; {RIGHTS}")
+    return GuestError(f"{call}: {shown}")
+
+
+def bounded_run(arguments: List[str], seconds: float, limit: int) -> Tuple[int, bytes, str]:
+    """(exit code, output, errors) of a command that gets nothing to read, and no longer than this to run.
+
+    :raises TimedOutError: when it did not end in time; it and all that it started are then killed.
+    :raises HypervisorError: when it could not be started, or wrote more than ``limit`` bytes.
+    """
+    try:
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise HypervisorError(f"{arguments[0]}: {os.strerror(error.errno or 0)}") from error
+    try:
+        output, errors = _collect(process, time.monotonic() + seconds, limit)
+        return process.returncode, output, errors.decode("utf-8", "replace")
+    except subprocess.TimeoutExpired as error:
+        raise TimedOutError(f"pvesh did not answer within {seconds:g} seconds, the outcome is unknown") from error
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def _collect(process: subprocess.Popen[bytes], until: float, limit: int) -> Tuple[bytes, bytes]:
+    found: Dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for stream, name in ((process.stdout, "out"), (process.stderr, "err")):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, name)
+        while selector.get_map():
+            ready = selector.select(max(0.0, until - time.monotonic()))
+            if not ready and time.monotonic() >= until:
+                raise subprocess.TimeoutExpired("pvesh", until)
+            for key, dummy in ready:
+                chunk = os.read(key.fd, 65536)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                elif key.data == "err":
+                    found["err"] = (found["err"] + chunk)[-_MAX_ERRORS:]  # the error itself comes after the warnings
+                elif len(found["out"]) + len(chunk) > limit:
+                    raise HypervisorError(f"pvesh wrote more than {limit} bytes")
+                else:
+                    found["out"] += chunk
+    process.wait(max(0.0, until - time.monotonic()))
+    return bytes(found["out"]), bytes(found["err"])
+
+
+def read_config(directory: str, vmid: int, limit: int) -> Optional[bytes]:
+    """The file of a guest; None where it cannot be read, so that the API has to be asked."""
+    descriptor = -1
+    try:
+        descriptor = os.open(os.path.join(directory, f"{vmid}.conf"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        found = b""
+        while len(found) <= limit:
+            chunk = os.read(descriptor, limit + 1 - len(found))
+            if not chunk:
+                return found
+            found += chunk
+    except OSError:
+        pass
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    return None
