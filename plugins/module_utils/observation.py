@@ -60,11 +60,11 @@ Devices = Tuple[FoundDevice, ...]
 class ObservedGuest:
     """One guest as it is.
 
-    ``config`` is None for a transient guest, ``live`` is None for one that does not run. ``blocked`` says, by layer,
-    why a device could not be added there, and by ``lock`` or ``template`` why nothing could be done at all; ``error``
-    why the guest could not be read. ``number`` is what the hypervisor itself calls it, where names may be given twice
-    (the VMID of Proxmox VE). ``guest_view`` and ``host_view`` are what the guest itself, and its QEMU process, had to
-    say, as on the wire; None when not asked.
+    ``config`` is None for a transient guest, ``live`` is None for one that does not run. ``blocked`` says, by
+    layer, why a device could not be added there, and by ``lock`` or ``template`` why nothing could be done at all;
+    ``error`` why the guest could not be read. ``number`` is what the hypervisor itself calls it, where names may be
+    given twice (the VMID of Proxmox VE); such a name has it behind itself: ``web1 (101)``. ``guest_view`` and
+    ``host_view`` are what the guest itself, and its QEMU process, had to say, as on the wire; None when not asked.
     """
 
     name: str
@@ -81,6 +81,12 @@ class ObservedGuest:
     number: str = ""
     guest_view: Optional[Mapping[str, Any]] = field(default=None, compare=False)
     host_view: Optional[Mapping[str, Any]] = field(default=None, compare=False)
+
+    @property
+    def given_name(self) -> str:
+        """The name that somebody gave it, whether others have the same or not."""
+        behind = f" ({self.number})" if self.number else ""
+        return self.name[: -len(behind)] if behind and self.name.endswith(behind) else self.name
 
     def blocked_on(self, layer: str) -> str:
         return dict(self.blocked).get(layer, "")

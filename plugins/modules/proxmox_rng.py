@@ -34,7 +34,8 @@ notes:
   - V(unlimited) is C(max_bytes=0) there.
   - A guest that is locked (backup, migration, snapshot and others) is refused if something would change. Templates
     are left alone.
-  - Names may be given twice. Then O(devices[].guest) has to be the VMID or the UUID, which is that of the SMBIOS.
+  - O(devices[].guest) may be a name, a VMID or a UUID, which is that of the SMBIOS. A name that several guests of the
+    node have is refused, and the error names their VMIDs.
 extends_documentation_fragment:
   - fleet.rng.devices
   - fleet.rng.proxmox

@@ -101,7 +101,9 @@ guests:
       type: str
       sample: "101"
     name:
-      description: The guest's name, or C(VM) and its VMID if it has none. Several guests may have the same.
+      description:
+        - The guest's name, or C(VM) and its VMID if it has none.
+        - Where several guests of the node have the same, each has its VMID behind it, as C(web1 (101)).
       type: str
       sample: web1
     uuid:

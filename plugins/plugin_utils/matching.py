@@ -23,16 +23,20 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.policy import Untemplate
 
 @dataclass(frozen=True)
 class Seen:
-    """A guest as a hypervisor shows it; ``index`` is its place in that hypervisor's observation."""
+    """A guest as a hypervisor shows it; ``index`` is its place in that hypervisor's observation.
+
+    ``label`` tells it from others of the same name, where that is needed.
+    """
 
     host: str
     index: int
     name: str
     uuid: str = ""  # in the canonical form: lower case, with dashes
     running: bool = False
+    label: str = ""
 
     def __str__(self) -> str:
-        return f"{printable(self.name, 80)} on {printable(self.host, 80)}"
+        return f"{printable(self.label or self.name, 80)} on {printable(self.host, 80)}"
 
 
 @dataclass

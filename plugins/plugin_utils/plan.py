@@ -153,7 +153,7 @@ def _observed(hypervisor: Hypervisor) -> list[_Candidate]:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HypervisorError(f"not observed: not the result of an _info module ({error!r:.100})") from error
     return [
-        _Candidate(Seen(hypervisor.name, index, guest.name, guest.uuid.lower(), guest.running), guest)
+        _Candidate(Seen(hypervisor.name, index, guest.given_name, guest.uuid.lower(), guest.running, guest.name), guest)
         for index, guest in enumerate(guests)
     ]
 
@@ -255,7 +255,7 @@ def _settle_policy(
 ) -> None:
     try:
         guest = None if candidate.inventory is None else own[candidate.inventory]
-        candidate.policy = resolve(candidate.guest.name, layer, overrides, guest, max_bytes, remove)
+        candidate.policy = resolve(candidate.guest.given_name, layer, overrides, guest, max_bytes, remove)
     except RngError as error:
         candidate.refused = str(error)
 

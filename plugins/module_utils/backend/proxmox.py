@@ -57,15 +57,19 @@ class Session:
         self.pvesh = backend.pvesh
 
     def observe_all(self, models: Optional[Mapping[str, str]] = None) -> List[ObservedGuest]:
-        """Every guest, by name and number. With ``models``, only those with these names, UUIDs or numbers."""
+        """Every guest, by name and number. With ``models``, only those with these names, UUIDs or numbers.
+
+        A name that several guests of the node have gets the number behind it.
+        """
         seen = [(listed, *self._read_or_error(listed)) for listed in self._list()]
         uuids = self._uuids([(listed, config) for listed, config, dummy in seen])
+        times = Counter(listed.name for listed, dummy_config, dummy_error in seen)
         guests = []
         for listed, config, error in seen:
-            name, number = (config.name if config else "") or listed.name, str(listed.vmid)
-            if models is not None and not any(key in models for key in (name, uuids[listed.vmid], number)):
-                continue
-            guests.append(self._observed(listed, config, uuids[listed.vmid], error))
+            number = str(listed.vmid)
+            name = f"{listed.name} ({number})" if times[listed.name] > 1 else listed.name
+            if models is None or any(key in models for key in (name, listed.name, number, uuids[listed.vmid])):
+                guests.append(self._observed(name, listed, config, uuids[listed.vmid], error))
         return sorted(guests, key=lambda guest: (guest.name, int(guest.number)))
 
     def _list(self) -> List[codec.Listed]:
@@ -100,18 +104,18 @@ class Session:
         }
 
     def _observed(
-        self, listed: codec.Listed, config: Optional[codec.GuestConfig], identity: str, error: str = ""
+        self, name: str, listed: codec.Listed, config: Optional[codec.GuestConfig], identity: str, error: str = ""
     ) -> ObservedGuest:
         if config is None:
             return ObservedGuest(
-                listed.name, identity, listed.running, number=str(listed.vmid), error=error or "cannot be read"
+                name, identity, listed.running, number=str(listed.vmid), error=error or "cannot be read"
             )
         self.backend.records[identity] = _Record(listed, config)
         notes = list(config.oddities())
         if config.uuid and config.uuid != identity:
             notes.append(f"shares the UUID of its SMBIOS, {config.uuid}, with another guest here")
         return ObservedGuest(
-            name=config.name or listed.name,
+            name=name,
             uuid=identity,
             running=listed.running,
             persistent=True,
@@ -138,7 +142,7 @@ class Session:
             (listed,) = codec.parse_list([{**status, "vmid": vmid}])
         except InvalidValueError as error:
             raise GuestError(str(error)) from error
-        return self._observed(listed, config, guest.uuid)
+        return self._observed(guest.name, listed, config, guest.uuid)
 
     def add(self, guest: ObservedGuest, dummy_layer: str, device: RngDevice, dummy_alias: str) -> None:
         """Put the device into the only slot that there is, whatever it holds now. Only configurations are changed."""

@@ -77,7 +77,7 @@ def _named(observed: Sequence[ObservedGuest]) -> Dict[str, List[ObservedGuest]]:
     """The guests that each name or number may mean."""
     named: Dict[str, List[ObservedGuest]] = {}
     for guest in observed:
-        for key in {guest.name, guest.number or guest.name}:
+        for key in {guest.name, guest.given_name, guest.number or guest.name}:
             named.setdefault(key, []).append(guest)
     return named
 

@@ -30,6 +30,8 @@ CONFIGS = {
     105: "lock: backup\nname: saved\n",
     106: "name: golden\ntemplate: 1\n",
     107: "name: right\nrng0: /dev/urandom\n",
+    108: "name: twin\n",
+    110: "name: twin\nrng0: /dev/urandom\n",
 }
 
 
@@ -102,6 +104,7 @@ def test_the_whole_way(node: Node) -> None:
     first = node.converge()
     assert outcomes(first) == {
         "old": ("removed", "needs_restart"),
+        "twin (108)": ("added", "not_applicable"),
         "web1": ("added", "needs_restart"),
         "web2": ("replaced", "not_applicable"),
     }
@@ -112,7 +115,7 @@ def test_the_whole_way(node: Node) -> None:
         "saved": "it is locked (backup); try again when that is over",
     }
     after = node.texts()
-    assert {vmid for vmid in before if before[vmid] != after[vmid]} == {101, 102, 103}
+    assert {vmid for vmid in before if before[vmid] != after[vmid]} == {101, 102, 103, 108}
     assert after[101] == before[101] + "\n[PENDING]\nrng0: source=/dev/urandom,period=1000,max_bytes=1024\n"
     assert "rng0: source=/dev/random,period=1000,max_bytes=0\n" in after[102]
     assert "\n[PENDING]\ndelete: rng0\n" in after[103]
@@ -128,7 +131,11 @@ def test_the_whole_way(node: Node) -> None:
     assert len(node.calls()) == 2
 
     third = node.converge("-e", "virtio_rng_remove=true", "-e", "exclusive=false")
-    assert outcomes(third) == {"web1": ("removed", "needs_restart"), "web2": ("removed", "not_applicable")}
+    assert outcomes(third) == {
+        "twin (108)": ("removed", "not_applicable"),
+        "web1": ("removed", "needs_restart"),
+        "web2": ("removed", "not_applicable"),
+    }
     node.pvesh("create", "/nodes/localhost/qemu/101/status/stop")
     assert node.texts()[101] == before[101]
     assert node.texts()[107] == before[107], "the device of others stays"

@@ -64,6 +64,20 @@ def test_a_number_is_on_the_wire_where_a_guest_has_one() -> None:
     assert ObservedGuest.from_wire(numbered.to_wire()).number == "101"
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "given"),
+    [
+        ("web1", "", "web1"),
+        ("web1", "101", "web1"),
+        ("web1 (101)", "101", "web1"),
+        ("web1 (102)", "101", "web1 (102)"),
+        ("web1 (101)", "", "web1 (101)"),
+    ],
+)
+def test_the_name_that_was_given(name: str, number: str, given: str) -> None:
+    assert ObservedGuest(name, number=number).given_name == given
+
+
 def test_from_wire() -> None:
     assert ObservedGuest.from_wire(WIRE) == GUEST
 

@@ -181,6 +181,9 @@ def test_names_that_are_given_twice(node: Node, run_module: Any) -> None:
         "2 guests have this name; give the number or the UUID of the right one instead: 101, 105"
     )
     assert [outcome(result, number)[1] for number in (1, 2)] == ["added", "added"]
+    assert [guest["name"] for guest in run_module(proxmox_rng_info.main)["guests"]] == ["web1 (101)", "web1 (105)"]
+    result = run_module(proxmox_rng.main, devices=[{"guest": "web1 (105)", "max_bytes": 64}])
+    assert outcome(result)[1] == "replaced"
     result = run_module(proxmox_rng.main, devices=[{"guest": "101"}, {"guest": f"{UUID[:-3]}101".upper()}])
     assert [entry["error"] for entry in result["guests"]] == ["is given twice in devices, by name and by UUID"] * 2
 
