@@ -23,7 +23,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.converge import (
 )
 from ansible_collections.fleet.rng.plugins.module_utils.device import Rate, request_bytes
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError, RngError
-from ansible_collections.fleet.rng.plugins.module_utils.observation import ObservedGuest
+from ansible_collections.fleet.rng.plugins.module_utils.observation import TEMPLATE, ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.budget import Claim, per_second, share
 from ansible_collections.fleet.rng.plugins.plugin_utils.matching import Matches, Seen, match
@@ -91,7 +91,7 @@ class _Candidate:
     inventory: str | None = None
     policy: Policy | None = None
     refused: str = ""
-    copy: str = ""  # why it is left alone, when it is only a second definition of a guest
+    aside: str = ""  # why it is left alone, when it is a template, or only a second definition of a guest
     copies: list[tuple[str, ObservedGuest]] = field(default_factory=list)  # its definitions on other hypervisors
     strays: list[str] = field(default_factory=list)  # what is wrong with those
 
@@ -162,8 +162,9 @@ def _identify(candidates: Mapping[str, Sequence[_Candidate]], matches: Matches) 
     by_seen = {candidate.seen: candidate for found in candidates.values() for candidate in found}
     for seen, candidate in by_seen.items():
         candidate.inventory = matches.inventory.get(seen)
-        candidate.refused = matches.refused.get(seen, "")
-        candidate.copy = matches.copies.get(seen, "")
+        template = candidate.guest.blocked_on(TEMPLATE)
+        candidate.refused = "" if template else matches.refused.get(seen, "")
+        candidate.aside = template or matches.copies.get(seen, "")
     for copy, home in matches.homes.items():
         by_seen[home].copies.append((copy.host, by_seen[copy].guest))
 
@@ -209,7 +210,7 @@ def _plan_host(
     capabilities = settings.capabilities(facts)
     layer = Layer.of_hypervisor(name, variables)
     for candidate in candidates:
-        if not candidate.refused and not candidate.copy:
+        if not candidate.refused and not candidate.aside:
             _settle_policy(candidate, layer, overrides, own, capabilities.max_bytes, remove)
         device = None if candidate.policy is None else candidate.policy.device
         if device is not None and not candidate.guest.error:
@@ -315,7 +316,7 @@ def _add(
         "from": {},
         "config": NOT_APPLICABLE if guest.config is None else UNCHANGED,
         "live": NOT_APPLICABLE if guest.live is None else UNCHANGED,
-        "reason": candidate.copy,
+        "reason": candidate.aside,
         "obstacles": [],
     }
     quiet = False
