@@ -14,8 +14,8 @@ from typing import Any
 from ansible_collections.fleet.rng.plugins.module_utils.converge import Capabilities
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.kinds import KINDS
 
-KINDS = ("libvirt", "qemu", "proxmox", "ganeti")
 _BACKENDS = "ansible_collections.fleet.rng.plugins.module_utils.backend"
 
 

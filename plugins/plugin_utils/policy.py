@@ -56,7 +56,8 @@ HOST_FIELDS = (
 )
 # What only the role reads, and what it registers.
 ROLE_FIELDS = (
-    *("uri", "wait", "guests", "uuid_variable", "become", "uuid", "sources", "explain"),
+    *("uri", "qemu_sockets", "qemu_processes"),
+    *("wait", "guests", "uuid_variable", "become", "uuid", "sources", "explain"),
     *("guest_view", "guest_exec", "host_view", "monitor", "measure", "view_timeout", "verify_strict"),
     *("observation", "plan", "result", "proof", "inside", "verification"),
 )

@@ -1,0 +1,55 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Thin shell over plugin_utils/kinds: run the ``_info`` module of whatever runs on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
+from ansible_collections.fleet.rng.plugins.plugin_utils import kinds
+from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "kind": {"type": "str", "default": kinds.AUTO, "choices": [kinds.AUTO, *kinds.KINDS]},
+    "options": {"type": "dict", "default": {}},
+    "sources": {"type": "list", "elements": "str", "default": []},
+    "guest_view": {"type": "bool", "default": False},
+    "guest_exec": {"type": "bool", "default": False},
+    "host_view": {"type": "bool", "default": False},
+    "monitor": {"type": "bool", "default": False},
+    "measure": {"type": "dict"},
+    "guests": {"type": "list", "elements": "str"},
+    "timeout": {"type": "int", "default": 10},
+}
+
+
+class ActionModule(ActionBase):
+    """Observe a hypervisor of any kind: one module, and before it one command where the kind is not given."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        options, mistakes = validate("rng_observe", ARGUMENT_SPEC, self._task.args)
+        if mistakes:
+            return {**result, "failed": True, "msg": mistakes}
+        become = self._connection.become
+        self._connection.set_become_plugin(None)  # until something needs it
+        try:
+            kind = options["kind"]
+            if kind == kinds.AUTO:
+                kind = kinds.tell_kind(self._low_level_execute_command(kinds.COMMAND)["stdout"])
+            module, arguments = kinds.observing(kind, options)
+        except RngError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        if kinds.needs_root(kind, options):
+            self._connection.set_become_plugin(become)
+        answer: dict[str, Any] = self._execute_module(
+            module_name=module, module_args=arguments, task_vars=task_vars, wrap_async=False
+        )
+        return {**result, **answer}

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One module, the right one, as an ordinary user where that is enough; and one command before it where it is asked."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+import yaml
+from ansible_collections.fleet.rng.plugins.action import rng_observe
+from ansible_collections.fleet.rng.plugins.modules import rng_observe as twin
+from ansible_collections.fleet.rng.plugins.plugin_utils import kinds
+
+
+class Connection:
+    """Notes with which rights something was run."""
+
+    def __init__(self) -> None:
+        self._shell = SimpleNamespace(tmpdir="/nowhere")
+        self.become: Any = "sudo"
+        self.ran: list[tuple[Any, ...]] = []
+
+    def set_become_plugin(self, plugin: Any) -> None:
+        self.become = plugin
+
+
+def run(connection: Connection, stdout: str = "", **options: Any) -> dict[str, Any]:
+    task = MagicMock(args=options, async_val=0, check_mode=False, environment=None)
+    action = rng_observe.ActionModule(task, connection, MagicMock(), MagicMock(), MagicMock(), MagicMock())
+
+    def command(text: str) -> dict[str, Any]:
+        connection.ran.append(("command", connection.become))
+        assert text == kinds.COMMAND
+        return {"rc": 0, "stdout": stdout, "stderr": ""}
+
+    def module(module_name: str, module_args: dict[str, Any], **dummy: Any) -> dict[str, Any]:
+        connection.ran.append((module_name, connection.become, module_args))
+        return {"changed": False, "guests": []}
+
+    action._low_level_execute_command = command
+    action._execute_module = module
+    return action.run(task_vars={})
+
+
+VIEWS = {"guest_view": False, "guest_exec": False, "host_view": False, "monitor": False, "timeout": 10}
+
+
+def test_a_kind_that_is_given_is_not_asked_for() -> None:
+    connection = Connection()
+    result = run(connection, kind="libvirt", options={"libvirt": {"uri": "test:///default"}})
+    arguments = {"sources": [], **VIEWS, "uri": "test:///default"}
+    assert connection.ran == [("fleet.rng.libvirt_rng_info", None, arguments)]
+    assert result["guests"] == []
+    assert "failed" not in result
+
+
+def test_a_kind_that_is_not_given_is_asked_for_with_one_command() -> None:
+    connection = Connection()
+    run(connection, "fleet-rng-kinds\nruns libvirt\nend\n")
+    assert [ran[:2] for ran in connection.ran] == [("command", None), ("fleet.rng.libvirt_rng_info", None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("proxmox", {}), ("libvirt", {"sources": ["/dev/hwrng"]}), ("libvirt", {"guest_view": True})]
+)
+def test_root_only_where_it_is_needed(kind: str, options: dict[str, Any]) -> None:
+    connection = Connection()
+    run(connection, f"fleet-rng-kinds\nruns {kind}\nend\n", **options)
+    assert [ran[:2] for ran in connection.ran] == [("command", None), (f"fleet.rng.{kind}_rng_info", "sudo")]
+
+
+def test_several_kinds_are_an_error_and_nothing_runs() -> None:
+    connection = Connection()
+    result = run(connection, "fleet-rng-kinds\nruns libvirt\nruns ganeti\nend\n")
+    assert result["failed"] is True
+    assert result["msg"].startswith("several kinds of hypervisor are on this host: libvirt, ganeti")
+    assert connection.ran == [("command", None)]
+
+
+@pytest.mark.parametrize("options", [{"kind": "xen"}, {"bogus": 1}, {"timeout": "soon"}])
+def test_the_argument_specification_is_enforced(options: dict[str, Any]) -> None:
+    connection = Connection()
+    result = run(connection, **options)
+    assert result["failed"] is True
+    assert next(iter(options)) in result["msg"]
+    assert connection.ran == []
+
+
+def test_the_options_are_those_of_the_documentation() -> None:
+    documented = yaml.safe_load(twin.DOCUMENTATION)["options"]
+    keys = ("type", "elements", "default", "choices", "required")
+    assert {
+        name: {key: option[key] for key in keys if key in option} for name, option in documented.items()
+    } == rng_observe.ARGUMENT_SPEC
