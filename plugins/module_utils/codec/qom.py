@@ -66,17 +66,17 @@ def ask_for_rngs() -> Conversation:
     """
     found: List[QemuRng] = []
     for parent in _PARENTS:
-        for name in _rng_names(parse_answer((yield command("qom-list", path=parent)))):
+        for name in rng_names(parse_answer((yield command("qom-list", path=parent)))):
             if len(found) == MAX_DEVICES:
                 raise GuestError(f"QEMU has more than {MAX_DEVICES} virtio RNGs")
-            found.append((yield from _ask_for_rng(f"{parent}/{name}", name)))
+            found.append((yield from ask_for_rng(f"{parent}/{name}", name)))
     return tuple(found)
 
 
-def _ask_for_rng(path: str, name: str) -> Generator[str, str, QemuRng]:
+def ask_for_rng(path: str, name: str) -> Generator[str, str, QemuRng]:
     max_bytes = _number("max-bytes", parse_answer((yield _get(path, "max-bytes"))), MAX_BYTES)
     period = _number("period", parse_answer((yield _get(path, "period"))), MAX_PERIOD)
-    backend = _path("rng", parse_answer((yield _get(path, "rng"))))
+    backend = parse_path("rng", parse_answer((yield _get(path, "rng"))))
     kind = parse_answer((yield _get(backend, "type")))
     if kind not in BACKENDS:
         raise GuestError(f"QEMU has a backend {printable(str(kind), 60)}")
@@ -85,7 +85,7 @@ def _ask_for_rng(path: str, name: str) -> Generator[str, str, QemuRng]:
     if kind == "rng-random":
         source = _text("filename", parse_answer((yield _get(backend, "filename"))))
     elif kind == "rng-egd":
-        chardev = _path("chardev", f"/chardevs/{parse_answer((yield _get(backend, 'chardev')))}")
+        chardev = parse_path("chardev", f"/chardevs/{parse_answer((yield _get(backend, 'chardev')))}")
         source = _address(_unless_refused((yield _get(chardev, "addr"))))
         answer = _unless_refused((yield _get(chardev, "connected")))
         connected = answer if isinstance(answer, bool) else None
@@ -128,7 +128,7 @@ def _unless_refused(text: str) -> Any:
         return None
 
 
-def _rng_names(children: Any) -> List[str]:
+def rng_names(children: Any) -> List[str]:
     if not isinstance(children, list) or not all(isinstance(child, dict) for child in children):
         raise GuestError("QEMU's list of devices is none")
     names = [child.get("name") for child in children if _RNG_TYPE.fullmatch(str(child.get("type")))]
@@ -144,7 +144,7 @@ def _number(name: str, value: Any, most: int) -> int:
     return value
 
 
-def _path(name: str, value: Any) -> str:
+def parse_path(name: str, value: Any) -> str:
     if not isinstance(value, str) or not _PATH.fullmatch(value):
         raise GuestError(f"QEMU's {name} is {printable(str(value), 60)}")
     return value

@@ -33,10 +33,11 @@ def run(module: AnsibleModule, backend: Any) -> None:
 
 def _observe(backend: Any, sources: Sequence[str]) -> Tuple[Dict[str, Any], List[ObservedGuest]]:
     session = backend.session(readonly=True)
+    guests = session.observe_all()  # before the hypervisor, which may be known by its guests only
     host = interpret(collect("/"))
     host["hypervisor"] = backend.hypervisor(session)
     host["sources"] = backend.sources(session, sources)
-    return host, session.observe_all()
+    return host, guests
 
 
 def _warn_of_strangers(module: AnsibleModule, views: Views, guests: Sequence[ObservedGuest]) -> None:

@@ -84,6 +84,21 @@ def qemu_processes() -> Dict[str, int]:
     return found
 
 
+def qemu_command_lines() -> Dict[int, List[str]]:
+    """The words of every QEMU process that is to be seen, by pid."""
+    found = {int(name): _command_line(name) for name in os.listdir(PROC) if name.isdigit() and _may_be_qemu(name)}
+    return {pid: words for pid, words in found.items() if words}
+
+
+def user_of(pid: int) -> Optional[Tuple[int, int]]:
+    """(uid, gid) that the process opens files with; None where that cannot be seen."""
+    fields = dict(line.partition(":")[::2] for line in _text(f"{PROC}/{pid}/status", 65536).splitlines())
+    try:
+        return int(fields["Uid"].split()[3]), int(fields["Gid"].split()[3])
+    except (KeyError, IndexError, ValueError):
+        return None
+
+
 def is_guest(pid: int, uuid: str) -> bool:
     """Whether the process is still the one of this guest, and not another that got its pid."""
     return _may_be_qemu(str(pid)) and _uuid(_command_line(str(pid))) == uuid.lower()

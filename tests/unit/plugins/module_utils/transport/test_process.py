@@ -74,6 +74,20 @@ def test_processes_by_uuid(proc: Proc) -> None:
     assert not process.is_guest(12, UUID)
 
 
+def test_command_lines(proc: Proc) -> None:
+    proc.add(7, QEMU, "-name", "a", "")
+    proc.add(8, "/usr/bin/python3", QEMU, exe="/usr/bin/python3")
+    proc.add(9, exe=QEMU)
+    assert process.qemu_command_lines() == {7: [QEMU, "-name", "a", "", ""]}
+
+
+def test_the_user_that_a_process_opens_files_as(proc: Proc) -> None:
+    (proc.add(7, QEMU) / "status").write_text("Name:\tq:x\nUid:\t0\t0\t0\t64055\nGid:\t1\t2\t3\t4\n")
+    (proc.add(8, QEMU) / "status").write_text("Uid:\t0\n")
+    assert process.user_of(7) == (64055, 4)
+    assert process.user_of(8) is process.user_of(9) is None
+
+
 def test_two_that_claim_a_uuid(proc: Proc) -> None:
     for pid in (7, 8, 9):
         proc.add(pid, QEMU, "-uuid", UUID)
