@@ -176,7 +176,7 @@ def _why_not_live(guest: ObservedGuest, layer: LayerDecision, capabilities: Capa
     if not live:
         return "live changes are switched off"
     if not capabilities.hotplug:
-        return "this hypervisor cannot hot-plug an RNG"
+        return guest.blocked_on(LIVE) or "this hypervisor cannot hot-plug an RNG"
     return guest.blocked_on(LIVE) if layer.add is not None else ""
 
 

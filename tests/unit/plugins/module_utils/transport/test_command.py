@@ -1,0 +1,44 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands with limits."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError, TimedOutError
+from ansible_collections.fleet.rng.plugins.module_utils.transport.command import bounded_run
+
+
+def test_a_command() -> None:
+    script = 'echo "$1"; echo "$LC_ALL" >&2; cat; exit 3'
+    code, output, errors = bounded_run(["/bin/sh", "-c", script, "sh", "a; $(b) 'c"], 60)
+    assert (code, output, errors) == (3, "a; $(b) 'c\n", "C\n"), "no shell reads the words, and there is no input"
+
+
+def test_one_that_writes_too_much() -> None:
+    code, output, errors = bounded_run(["/bin/sh", "-c", "head -c 1000000 /dev/zero; echo x >&2"], 60)
+    assert (code, len(output), errors) == (0, 65536, "x\n")
+
+
+def test_bytes_that_are_no_text() -> None:
+    assert bounded_run(["/bin/sh", "-c", r"printf '\377'"], 60)[1] == "\ufffd"
+
+
+def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    script = f"sleep 1000 & echo $! >{tmp_path}/child; wait"
+    with pytest.raises(TimedOutError, match=r"sh did not end within 1 seconds, the outcome is unknown"):
+        bounded_run(["/bin/sh", "-c", script], 1)
+    stat = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
+    until = time.monotonic() + 60
+    while stat.exists() and stat.read_text().split()[2] not in "ZX":
+        assert time.monotonic() < until, "its child still runs"
+        time.sleep(0.01)
+
+
+def test_one_that_is_not_there() -> None:
+    with pytest.raises(HypervisorError, match="/nowhere/x: No such file or directory"):
+        bounded_run(["/nowhere/x"], 60)
