@@ -19,6 +19,9 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "live": {"type": "bool", "default": True},
     "exclusive": {"type": "bool", "default": True},
     "wait": {"type": "int", "default": 5},
+    "restart_serial": {"type": "int", "default": 1},
+    "restart_timeout": {"type": "int", "default": 300},
+    "restart_force": {"type": "bool", "default": False},
 }
 
 

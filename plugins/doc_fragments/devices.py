@@ -69,6 +69,16 @@ options:
             virtio 1.0, since QEMU would not start the guest.
         type: dict
         default: {}
+      restart:
+        description:
+          - Whether the guest may be shut down and started again, where its change or an earlier one needs that. A guest
+            that needs no restart is never restarted.
+          - It is not while any guest of the host is being migrated or backed up, if it is paused or transient, if
+            its source has become unsafe, or where guests of this kind of hypervisor cannot be restarted.
+            RV(guests[].reason) says so, and RV(guests[].live) stays V(needs_restart).
+          - In check mode the reason tells that it would be restarted.
+        type: bool
+        default: false
   live:
     description:
       - Whether a guest that runs may be changed now.
@@ -89,4 +99,24 @@ options:
       - A later run finishes the removal.
     type: int
     default: 5
+  restart_serial:
+    description:
+      - How many guests of the host are down for a restart at once, from V(1) to V(100).
+      - The next ones follow as soon as those before them run again, which does not say that their services are up.
+      - After a restart that failed no more follow.
+    type: int
+    default: 1
+  restart_timeout:
+    description:
+      - The seconds that a guest has to shut down for its restart, from V(1) to V(3600).
+      - A guest that has not done so is left running, and has an error that says so. It may still shut down later, and
+        is then not started again.
+    type: int
+    default: 300
+  restart_force:
+    description: >-
+      Whether a guest that does not shut down in time is turned off without its consent, as if its plug were pulled.
+      What it has not written is lost.
+    type: bool
+    default: false
 """

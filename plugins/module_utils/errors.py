@@ -40,5 +40,13 @@ class TimedOutError(GuestError):
     """QEMU did not answer in time. What was asked of it may still happen."""
 
 
+class LeftRunningError(GuestError):
+    """A guest that may not be restarted now: nothing was tried, and it goes on as it was."""
+
+
+class GuestDownError(GuestError):
+    """A guest that was shut down for a restart, and does not start again."""
+
+
 class HypervisorError(RngError):
     """The hypervisor as a whole cannot be reached, read or changed."""

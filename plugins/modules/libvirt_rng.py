@@ -12,7 +12,7 @@ version_added: 0.1.0
 short_description: Give libvirt guests the virtio RNG that they should have
 description:
   - Gives each guest in O(devices) exactly the virtio random number generator asked for, in its configuration and, if
-    it runs, at once. Nothing is restarted.
+    it runs, at once. Nothing is restarted, except where O(devices[].restart) allows it.
   - Only what differs is changed, by device calls. No domain XML is written, so everything else of a guest, its
     passwords, and what another administrator changes at the same time stay as they are.
   - libvirt cannot update an RNG. A different one is attached first, then the old one goes. The guest always has one.

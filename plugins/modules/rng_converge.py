@@ -40,6 +40,18 @@ options:
     description: The seconds that a running guest has to release a device, see O(fleet.rng.libvirt_rng#module:wait).
     type: int
     default: 5
+  restart_serial:
+    description: How many guests are down for a restart at once, see O(fleet.rng.libvirt_rng#module:restart_serial).
+    type: int
+    default: 1
+  restart_timeout:
+    description: The seconds that a guest has to shut down, see O(fleet.rng.libvirt_rng#module:restart_timeout).
+    type: int
+    default: 300
+  restart_force:
+    description: Whether force follows, see O(fleet.rng.libvirt_rng#module:restart_force).
+    type: bool
+    default: false
 extends_documentation_fragment:
   - fleet.rng.attributes
   - fleet.rng.attributes.converging_module

@@ -45,7 +45,7 @@ options:
   guest_view:
     description:
       - Ask the running guests' QEMU agents, see O(fleet.rng.libvirt_rng_info#module:guest_view).
-      - This and all the options below are of libvirt and plain QEMU. On other kinds they have no effect.
+      - On Ganeti, whose guests have no agent that the host could ask, this and all the options below have no effect.
     type: bool
     default: false
   guest_exec:

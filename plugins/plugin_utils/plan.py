@@ -333,9 +333,13 @@ def _add(
         refused, warning = decision.error, decision.warning
         layers = (decision.config, decision.live)
         entry["obstacles"] = [layer.reason for layer in layers if layer.status == NEEDS_RESTART]
+        waits = policy.restart and bool(entry["obstacles"])
+        if waits and not capabilities.restart:
+            entry["obstacles"].append(f"{PREFIX}restart: guests of this kind of hypervisor are restarted by hand")
         entry["obstacles"] += candidate.strays
-        if decision.acts:
-            plan["devices"].append({"guest": guest.name, "state": policy.state, **(entry["wanted"] or {})})
+        if decision.acts or (waits and capabilities.restart):
+            restart = {"restart": True} if policy.restart else {}
+            plan["devices"].append({"guest": guest.name, "state": policy.state, **(entry["wanted"] or {}), **restart})
         quiet = not refused and all(layer.status in (UNCHANGED, NOT_APPLICABLE) for layer in layers)
         plan["in_sync"] += quiet
         quiet = quiet and not candidate.strays

@@ -32,6 +32,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 PREFIX = "virtio_rng_"
 PRESENT, ABSENT, UNMANAGED = "present", "absent", "unmanaged"
 STATES = (PRESENT, ABSENT, UNMANAGED)
+NEVER, WHEN_NEEDED = "never", "when_needed"
 DEFAULTS: Mapping[str, Any] = {
     "state": PRESENT,
     "source": DEFAULT_SOURCE,
@@ -41,6 +42,7 @@ DEFAULTS: Mapping[str, Any] = {
     "driver": {},
     "weight": 1,
     "min_bytes": 0,
+    "restart": NEVER,
 }
 # Of a hypervisor as a whole.
 HOST_FIELDS = (
@@ -56,7 +58,7 @@ HOST_FIELDS = (
 )
 # What only the role reads, and what it registers.
 ROLE_FIELDS = (
-    *("uri", "qemu_sockets", "qemu_processes"),
+    *("uri", "qemu_sockets", "qemu_processes", "restart_serial", "restart_timeout", "restart_force"),
     *("wait", "guests", "uuid_variable", "become", "uuid", "sources", "explain"),
     *("guest_view", "guest_exec", "host_view", "monitor", "measure", "view_timeout", "verify_strict"),
     *("observation", "plan", "result", "proof", "inside", "verification"),
@@ -119,6 +121,7 @@ class Policy:
     period: int = DEFAULT_PERIOD  # a device without a limit has none, but its share of a budget needs one
     weight: int = 1
     min_bytes: int = 0
+    restart: bool = False  # whether the guest may be shut down and started, where something waits for that
     origin: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -167,10 +170,14 @@ def resolve(
         layers.append(own)
     chosen = _Chosen(layers)
     state = chosen.one_of("state", STATES)
-    if state == PRESENT and remove:
-        return Policy(ABSENT, origin={"state": hypervisor.words("remove")})
-    if state != PRESENT:
+    if state == UNMANAGED:
         return Policy(state, origin=chosen.origins("state"))
+    restart = chosen.one_of("restart", (NEVER, WHEN_NEEDED)) == WHEN_NEEDED
+    said = ("restart",) if restart else ()  # never is as it always was
+    if state == PRESENT and remove:
+        return Policy(ABSENT, restart=restart, origin={"state": hypervisor.words("remove"), **chosen.origins(*said)})
+    if state != PRESENT:
+        return Policy(state, restart=restart, origin=chosen.origins("state", *said))
     device = chosen.device(max_bytes_limit)
     min_bytes = chosen.number("min_bytes", 0, max_bytes_limit)
     ceiling = device.rate.max_bytes
@@ -185,7 +192,8 @@ def resolve(
         period=chosen.number("period", 1, MAX_PERIOD),
         weight=chosen.number("weight", 1, MAX_WEIGHT),
         min_bytes=min_bytes,
-        origin=chosen.origins(*DEFAULTS),
+        restart=restart,
+        origin=chosen.origins(*(name for name in DEFAULTS if name != "restart"), *said),
     )
 
 

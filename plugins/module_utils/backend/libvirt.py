@@ -17,19 +17,21 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ..codec import libvirt as codec
 from ..converge import Capabilities
 from ..device import RngDevice, Source
-from ..errors import GuestError, UnsafeSourceError
+from ..errors import GuestDownError, GuestError, LeftRunningError, UnsafeSourceError
 from ..observation import CONFIG, LIVE, FoundDevice, ObservedGuest
+from ..text import printable
 from ..transport.libvirt import Connection, DomainEntry
 from ..transport.process import qemu_processes
 from ..transport.source import QemuUser, check_source
 from . import libvirt_host_view, libvirt_views
 from .guest_view import GuestOptions
 
-CAPABILITIES = Capabilities(max_bytes=codec.MAX_BYTES)
+CAPABILITIES = Capabilities(max_bytes=codec.MAX_BYTES, restart=True)
 
 DEFAULT_URI = "qemu:///system"
 
 _POLL = 0.05  # seconds between two looks at whether the guest has let go of a device
+_SHUTDOWN_POLL = 0.25  # seconds between two looks at whether it is off
 Names = Tuple[str, ...]
 
 
@@ -136,6 +138,46 @@ class Session:
             if not now.running or not any(found.alias in aliases for found in now.rngs):
                 return
             time.sleep(_POLL)
+
+    def busy(self) -> str:
+        """Why no guest of this host may be restarted now; empty when any may."""
+        jobs = [entry.name for entry in self.connection.domains() if entry.running and self.connection.has_job(entry)]
+        return f"{printable(jobs[0], 80)} is being migrated, backed up, saved or dumped" if jobs else ""
+
+    def restart(self, guest: ObservedGuest, seconds: float, force: bool) -> None:
+        """Shut the guest down and start it: a reset would not give it what its config has. One that is off is started.
+
+        :param seconds: how long it has to shut down. After that ``force`` pulls its plug.
+        :raises LeftRunningError: when nothing was tried.
+        :raises GuestDownError: when it does not start again.
+        """
+        entry = self._entry(guest)
+        if not self.connection.is_persistent(entry):
+            raise LeftRunningError("it is transient, and nothing could start it again")
+        if self.connection.is_active(entry):
+            if self.connection.is_paused(entry):
+                raise LeftRunningError("it is paused")
+            self.connection.shut_down(entry)
+            if not self._is_off(entry, seconds):
+                if not force:
+                    raise GuestError(
+                        f"it was asked to shut down and runs on after {seconds:g} seconds; should it still do so "
+                        "later, it has to be started by hand"
+                    )
+                self.connection.destroy(entry)
+        try:
+            self.connection.start(entry)
+        except GuestError as error:
+            if not self.connection.is_active(entry):  # nobody else has started it
+                raise GuestDownError(f"it was shut down and does not start again: {error}") from error
+
+    def _is_off(self, entry: DomainEntry, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while self.connection.is_active(entry):
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_SHUTDOWN_POLL)
+        return True
 
     def _entry(self, guest: ObservedGuest) -> DomainEntry:
         """What the worker that changes a guest needs to know of it; usually another session has observed it."""

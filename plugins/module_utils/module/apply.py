@@ -16,9 +16,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ..errors import GuestError, HypervisorError, RngError
 from ..observation import ObservedGuest
 from ..text import printable
-from .arguments import parse_requests, parse_wait
+from .arguments import parse_requests, parse_restarts, parse_wait
 from .bounded import STALLED, bounded
 from .convergence import Convergence, Options
+from .restart import CANNOT, restart_all
 
 WORKERS = 8  # connections that write at once; more do not help libvirtd
 _RECONNECTS = 3
@@ -34,6 +35,7 @@ def run(module: AnsibleModule, backend: Any) -> None:
             exclusive=module.params["exclusive"],
             wait=parse_wait(module.params["wait"]),
         )
+        restarts = parse_restarts(module.params)
         convergences = bounded(lambda: _prepare(module.params["devices"], backend, options), "observing the guests")
     except RngError as error:
         module.fail_json(msg=str(error), guests=[])
@@ -42,13 +44,23 @@ def run(module: AnsibleModule, backend: Any) -> None:
             [convergence for convergence in convergences if convergence.acts], backend, STALLED + options.wait
         )
         convergences = [given_up.get(convergence.name, convergence) for convergence in convergences]
+    waiting = [convergence for convergence in convergences if convergence.waits]
+    if not options.capabilities.restart:
+        for convergence in waiting:
+            convergence.held = CANNOT
+    elif not module.check_mode:
+        given_up = restart_all(waiting, backend, restarts)
+        convergences = [given_up.get(convergence.name, convergence) for convergence in convergences]
     _report(module, convergences)
 
 
 def _prepare(devices: List[Dict[str, Any]], backend: Any, options: Options) -> List[Convergence]:
     """Find every guest, decide, and check what is to be given to it; a connection is opened only when one asks."""
     requests = parse_requests(devices, options.capabilities.max_bytes)
-    convergences = [Convergence(request.guest, request.device, options, error=request.error) for request in requests]
+    convergences = [
+        Convergence(request.guest, request.device, options, error=request.error, restart=request.restart)
+        for request in requests
+    ]
     wanted = {convergence.name: convergence.wanted for convergence in convergences if not convergence.error}
     if not wanted:
         return convergences
@@ -77,7 +89,7 @@ def _named(observed: Sequence[ObservedGuest]) -> Dict[str, List[ObservedGuest]]:
     """The guests that each name or number may mean."""
     named: Dict[str, List[ObservedGuest]] = {}
     for guest in observed:
-        for key in {guest.name, guest.given_name, guest.number or guest.name}:
+        for key in dict.fromkeys((guest.name, guest.given_name, guest.number or guest.name)):
             named.setdefault(key, []).append(guest)
     return named
 

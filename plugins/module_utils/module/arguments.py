@@ -24,16 +24,22 @@ DEVICES = {
         "period": {"type": "raw", "default": DEFAULT_PERIOD},
         "model": {"type": "str", "choices": list(MODELS), "default": MODELS[0]},
         "driver": {"type": "dict", "default": {}},
+        "restart": {"type": "bool", "default": False},
     },
 }
 
 MAX_WAIT = 600
+MAX_RESTART_SERIAL = 100
+MAX_RESTART_TIMEOUT = 3600
 
 CONVERGE_SPEC: Dict[str, Any] = {
     "devices": DEVICES,
     "live": {"type": "bool", "default": True},
     "exclusive": {"type": "bool", "default": True},
     "wait": {"type": "int", "default": 5},
+    "restart_serial": {"type": "int", "default": 1},
+    "restart_timeout": {"type": "int", "default": 300},
+    "restart_force": {"type": "bool", "default": False},
 }
 
 
@@ -44,6 +50,16 @@ class Request:
     guest: str
     device: Optional[RngDevice] = None
     error: str = ""
+    restart: bool = False
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """How guests are restarted: how many at once, the seconds that each has to shut down, and whether force follows."""
+
+    serial: int = 1
+    seconds: int = 300
+    force: bool = False
 
 
 def parse_wait(seconds: int) -> int:
@@ -51,6 +67,17 @@ def parse_wait(seconds: int) -> int:
     if not 0 <= seconds <= MAX_WAIT:
         raise InvalidValueError("wait", seconds, f"seconds, an integer from 0 to {MAX_WAIT}")
     return seconds
+
+
+def parse_restarts(options: Mapping[str, Any]) -> Restarts:
+    """The options about restarts, within bounds."""
+    for name, most, unit in (
+        ("restart_serial", MAX_RESTART_SERIAL, "guests"),
+        ("restart_timeout", MAX_RESTART_TIMEOUT, "seconds"),
+    ):
+        if not 1 <= options[name] <= most:
+            raise InvalidValueError(name, options[name], f"{unit}, an integer from 1 to {most}")
+    return Restarts(options["restart_serial"], options["restart_timeout"], options["restart_force"])
 
 
 def parse_requests(devices: Sequence[Mapping[str, Any]], max_bytes_limit: int) -> List[Request]:
@@ -65,10 +92,10 @@ def parse_requests(devices: Sequence[Mapping[str, Any]], max_bytes_limit: int) -
 
 
 def _parse_request(entry: Mapping[str, Any], max_bytes_limit: int) -> Request:
-    guest = entry["guest"]
+    guest, restart = entry["guest"], bool(entry.get("restart"))
     if entry["state"] == "absent":
-        return Request(guest)
+        return Request(guest, restart=restart)
     try:
-        return Request(guest, RngDevice.from_wire(entry, max_bytes_limit))
+        return Request(guest, RngDevice.from_wire(entry, max_bytes_limit), restart=restart)
     except RngError as error:
         return Request(guest, error=str(error))

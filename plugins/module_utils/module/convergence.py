@@ -45,6 +45,9 @@ class Convergence:
     under_way: bool = False
     asked: Set[str] = field(default_factory=set)  # aliases of the devices that the running guest was told to release
     refusal: str = ""  # what the hypervisor said when it would not take a device from the running guest
+    restart: bool = False  # whether the guest may be shut down and started, where something waits for that
+    restarted: bool = False
+    held: str = ""  # why it was not restarted although something waits for it
 
     def decide(self, guest: ObservedGuest) -> Decision:
         return decide(
@@ -54,6 +57,14 @@ class Convergence:
     @property
     def acts(self) -> bool:
         return not self.error and self.before is not None and self.decide(self.before).acts
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a restart that it may have."""
+        guest = self.after or self.before
+        if self.error or not self.restart or guest is None or not guest.running:
+            return False
+        return self.decide(guest).live.status == converge.NEEDS_RESTART
 
     def look(self, session: Any) -> None:
         """See what the guest is now."""
@@ -139,7 +150,11 @@ class Convergence:
             return self._entry(False, _untouched(before.config), _untouched(before.live), self.error)
         first = self.decide(before)
         if check_mode:
-            return self._entry(first.acts, first.config.status, first.live.status, first.reason, before)
+            reason = first.reason + (
+                "; it would be restarted for that" if self.waits and not self.held else self._held()
+            )
+            acts = first.acts or (self.waits and not self.held)
+            return self._entry(acts, first.config.status, first.live.status, reason, before)
         after = self.after or before
         last = self.decide(after)
         config = _status(before.config, after.config, last.config, self.wanted)
@@ -148,7 +163,11 @@ class Convergence:
         if live == converge.PENDING_REMOVAL:
             reason += "; the guest has not released the old one yet, a later run finishes it"
             reason += f" ({self.refusal})" if self.refusal else ""
-        return self._entry(_state(before) != _state(after), config, live, reason, before)
+        reason += "; it was restarted for that" if self.restarted else self._held()
+        return self._entry(self.restarted or _state(before) != _state(after), config, live, reason, before)
+
+    def _held(self) -> str:
+        return f"; not restarted: {self.held}" if self.held else ""
 
     def _entry(
         self, changed: bool, config: str, live: str, reason: str, noted: Optional[ObservedGuest] = None

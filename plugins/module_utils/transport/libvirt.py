@@ -116,6 +116,32 @@ class Connection:
     def is_persistent(self, entry: DomainEntry) -> bool:
         return bool(self.ask(entry.handle.isPersistent))
 
+    def is_active(self, entry: DomainEntry) -> bool:
+        return bool(self.ask(entry.handle.isActive))
+
+    def is_paused(self, entry: DomainEntry) -> bool:
+        return bool(self.ask(entry.handle.state)[0] != libvirt.VIR_DOMAIN_RUNNING)
+
+    def has_job(self, entry: DomainEntry) -> bool:
+        """Whether it is being migrated, backed up, saved or dumped."""
+        try:
+            return self.ask(entry.handle.jobInfo)[0] in (
+                libvirt.VIR_DOMAIN_JOB_BOUNDED,
+                libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
+            )
+        except GuestError:
+            return False  # it has ended meanwhile
+
+    def shut_down(self, entry: DomainEntry) -> None:
+        """Ask for it, through its agent where it has one, else by its power button."""
+        self.ask(entry.handle.shutdown)
+
+    def destroy(self, entry: DomainEntry) -> None:
+        self.ask(entry.handle.destroy)
+
+    def start(self, entry: DomainEntry) -> None:
+        self.ask(entry.handle.create)
+
     def xml(self, entry: DomainEntry, layer: str) -> str:
         """The domain's document of one layer, always without its secrets; of one that is off, both are its config."""
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if layer == CONFIG else 0

@@ -49,6 +49,11 @@ class FakeLibvirt:
     VIR_ERR_AGENT_UNRESPONSIVE = 86
     VIR_ERR_AGENT_UNSYNCED = 97
     VIR_ERR_DEVICE_MISSING = 99
+    VIR_DOMAIN_RUNNING = 1
+    VIR_DOMAIN_PAUSED = 3
+    VIR_DOMAIN_JOB_NONE = 0
+    VIR_DOMAIN_JOB_BOUNDED = 1
+    VIR_DOMAIN_JOB_UNBOUNDED = 2
     VIR_DOMAIN_XML_INACTIVE = 2
     VIR_DOMAIN_AFFECT_LIVE = 1
     VIR_DOMAIN_AFFECT_CONFIG = 2
@@ -180,6 +185,9 @@ class FakeDomain:
         self.agent = agent or _no_agent
         self.monitor = monitor or _no_agent
         self.channel = "" if agent is None else "connected"  # the state of the agent's channel; without one, nothing
+        self.obeys = True  # whether it shuts down when it is asked to
+        self.paused = False
+        self.job = FakeLibvirt.VIR_DOMAIN_JOB_NONE
         self.layers: dict[str, list[ET.Element]] = {}
         for layer, text in ((CONFIG, config), (LIVE, live)):
             if text is not None:
@@ -268,6 +276,32 @@ class Handle:
     def isPersistent(self) -> int:
         self._require_domain()
         return int(CONFIG in self.domain.layers)
+
+    def state(self) -> list[int]:
+        self._require("state", LIVE)
+        return [FakeLibvirt.VIR_DOMAIN_PAUSED if self.domain.paused else FakeLibvirt.VIR_DOMAIN_RUNNING, 1]
+
+    def jobInfo(self) -> list[int]:
+        self._require("jobInfo", LIVE)
+        return [self.domain.job]
+
+    def shutdown(self) -> int:
+        self._write("shutdown", FakeLibvirt.VIR_DOMAIN_AFFECT_LIVE)
+        if self.domain.obeys:
+            self.domain.stop()
+        return 0
+
+    def destroy(self) -> int:
+        self._write("destroy", FakeLibvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self.domain.stop()
+        return 0
+
+    def create(self) -> int:
+        self._write("create", FakeLibvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        if LIVE in self.domain.layers:
+            raise libvirtError(55, "Requested operation is not valid: domain is already running")
+        self.domain.start()
+        return 0
 
     def XMLDesc(self, flags: int = 0) -> str:
         layer = CONFIG if flags else LIVE

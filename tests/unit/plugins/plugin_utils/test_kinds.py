@@ -114,7 +114,7 @@ def test_views_are_asked_for_where_there_are_any() -> None:
     asked = {"sources": ["/dev/hwrng"], **views, "guests": ["web1"], "timeout": 10}
     assert kinds.observing("libvirt", ALL) == ("fleet.rng.libvirt_rng_info", {**asked, "uri": "test:///default"})
     assert kinds.observing("qemu", ALL) == ("fleet.rng.qemu_rng_info", {**asked, "sockets": ["/run/*.qmp"]})
-    assert kinds.observing("proxmox", ALL) == ("fleet.rng.proxmox_rng_info", {"sources": ["/dev/hwrng"]})
+    assert kinds.observing("ganeti", ALL) == ("fleet.rng.ganeti_rng_info", {"sources": ["/dev/hwrng"]})
 
 
 def test_what_is_changed() -> None:

@@ -37,7 +37,9 @@ def capabilities(hypervisor: Mapping[str, Any]) -> Capabilities:
     if hypervisor["kind"] != "libvirt":
         raise HypervisorError(f"unknown kind of hypervisor: {hypervisor['kind']}")
     return Capabilities(
-        max_bytes=2**32 - 1, sources=tuple(hypervisor.get("rng_backends", ("random", "builtin", "egd")))
+        max_bytes=2**32 - 1,
+        sources=tuple(hypervisor.get("rng_backends", ("random", "builtin", "egd"))),
+        restart=hypervisor.get("restart", False),
     )
 
 
