@@ -17,21 +17,17 @@ description:
     C(/etc/pve/qemu-server), where the node publishes them, because no call of the API returns those of several
     guests. A guest whose file cannot be read there is asked for through the API by itself.
 notes:
+  - Each command for an agent is a call of C(pvesh), which takes about a second on some nodes. With O(guest_view), and
+    without O(guest_exec), a guest is asked for about twelve things, so give it a longer O(timeout) there. Programs in
+    guests (O(guest_exec)) need Proxmox VE 8 or later.
   - Runs on the node, as root. Guests on other nodes of the cluster, and containers (LXC), are not listed.
 extends_documentation_fragment:
   - fleet.rng.proxmox
+  - fleet.rng.views
   - fleet.rng.attributes
   - fleet.rng.attributes.info_module
 author:
   - The fleet.rng authors (@fleet-rng)
-options:
-  sources:
-    description:
-      - Sources to try on the node, spelled as O(fleet.rng.proxmox_rng#module:devices[].source). RV(host.sources) says
-        whether a guest could live on them. A few bytes are read from each.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: fleet.rng.proxmox_rng
   - module: fleet.rng.rng_plan
@@ -169,11 +165,33 @@ guests:
       type: dict
       sample: {"lock": "it is locked (backup); try again when that is over"}
     guest_view:
-      description: Always V(null).
+      description:
+        - What the guest itself says, with the keys of RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view).
+        - V(null) without O(guest_view), and for guests that are not among O(guests).
+        - All of it is in the hands of the guest. Texts are shortened, and what is not printable in them is escaped.
       type: dict
+      contains:
+        status:
+          description: As RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view.status).
+          type: str
+          sample: seen
+        rng:
+          description: As RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view.rng).
+          type: dict
+        measured:
+          description: As RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view.measured).
+          type: dict
     host_view:
-      description: Always V(null).
+      description:
+        - What the node sees of the guest's QEMU, with the keys of
+          RV(fleet.rng.libvirt_rng_info#module:guests[].host_view).
+        - V(null) without O(host_view), and for guests that are not among O(guests).
       type: dict
+      contains:
+        qemu:
+          description: Always V(null), since the API does not lead to QEMU's own monitor.
+          type: list
+          elements: dict
     notes:
       description: What one should know before the guest is changed, such as snapshots.
       type: list
@@ -186,10 +204,11 @@ guests:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.rng.plugins.module_utils.backend.proxmox import Backend
 from ansible_collections.fleet.rng.plugins.module_utils.module.info import run
+from ansible_collections.fleet.rng.plugins.module_utils.module.views import VIEWS_SPEC
 
 
 def main():
-    spec = {"sources": {"type": "list", "elements": "str", "default": []}}
+    spec = {"sources": {"type": "list", "elements": "str", "default": []}, **VIEWS_SPEC}
     run(AnsibleModule(argument_spec=spec, supports_check_mode=True), Backend())
 
 

@@ -20,7 +20,7 @@ AUTO = "auto"
 LIBVIRT, QEMU, PROXMOX, GANETI = KINDS = ("libvirt", "qemu", "proxmox", "ganeti")
 
 VIEWS = ("guest_view", "guest_exec", "host_view", "monitor", "measure", "guests", "timeout")
-KINDS_WITH_VIEWS = (LIBVIRT, QEMU)  # whose guests have an agent's channel that the host can speak over
+KINDS_WITH_VIEWS = (LIBVIRT, QEMU, PROXMOX)  # whose guests have an agent's channel that the host can speak over
 
 _BEGIN = "fleet-rng-kinds"
 _RUNS, _INSTALLED, _PROCESSES = "runs", "installed", "processes"

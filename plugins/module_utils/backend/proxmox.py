@@ -23,7 +23,8 @@ from ..observation import LOCK, TEMPLATE, FoundDevice, ObservedGuest
 from ..text import printable
 from ..transport.proxmox import CONFIG_DIR, GoneError, ModifiedError, Pvesh, read_config
 from ..transport.source import check_source
-from .guest_view import ERROR, GuestOptions, not_seen
+from . import proxmox_views
+from .guest_view import GuestOptions
 
 CAPABILITIES = Capabilities(
     max_bytes=MAX_BYTES,
@@ -38,6 +39,7 @@ CAPABILITIES = Capabilities(
 _GUESTS = "/nodes/localhost/qemu"  # the API takes localhost for the node that answers
 _NAMESPACE = uuid.UUID("5b8f0a53-6b60-4f0e-9a2c-0d3f6f0a4f5e")
 _WRITES = 3  # as often somebody else may change other things of the same guest
+AGENT_OUTPUT = 20 * 1024 * 1024  # a file of 16 MiB, which is what the API reads at most
 _ROOT = (0, 0)  # what Proxmox VE runs its QEMU processes as
 
 
@@ -177,12 +179,15 @@ class Session:
     def wait_removed(self, dummy_guest: ObservedGuest, dummy_aliases: Tuple[str, ...], dummy_seconds: float) -> None:
         """Nothing is ever removed from a running guest."""
 
-    def guest_view(self, dummy_guest: ObservedGuest, dummy_options: GuestOptions) -> Dict[str, Any]:
-        return not_seen(ERROR, "guests of Proxmox VE are not asked through their agents; ask them over SSH")
+    def guest_view(self, guest: ObservedGuest, options: GuestOptions) -> Dict[str, Any]:
+        """What the running guest says through its agent."""
+        path = f"{_GUESTS}/{self._record(guest).listed.vmid}"
+        return proxmox_views.guest_view(path, lambda seconds: Pvesh(seconds, AGENT_OUTPUT), guest, options)
 
-    def host_view(self, dummy_guest: ObservedGuest, dummy_processes: Any, dummy_monitor: bool) -> Dict[str, Any]:
-        why = "the processes of Proxmox VE are not looked at"
-        return {"status": ERROR, "why": why, "pid": None, "open": [], "qemu": None, "qemu_why": None}
+    def host_view(self, guest: ObservedGuest, processes: Mapping[str, int], monitor: bool) -> Dict[str, Any]:
+        """What the node sees of the guest's process."""
+        vmid = self._record(guest).listed.vmid
+        return proxmox_views.host_view(vmid, processes.get(guest.uuid, 0), guest.live or (), monitor)
 
     def _record(self, guest: ObservedGuest) -> _Record:
         record = self.backend.records.get(guest.uuid)

@@ -17,7 +17,7 @@ import signal
 import stat
 import subprocess
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..errors import GuestError, HypervisorError, TimedOutError
 from ..text import printable
@@ -39,12 +39,23 @@ _USAGE = re.compile(r"^(pvesh |\s+pvesh )", re.MULTILINE)
 RIGHTS = "needed are VM.Config.HWType on the guest, and for /dev/hwrng also Mapping.Use on /mapping/hwrng"
 
 
+Parameter = Union[str, Sequence[str]]  # a list is given as the same option several times
+
+
 class ModifiedError(GuestError):
     """Somebody changed the guest's configuration since it was read."""
 
 
 class GoneError(GuestError):
     """The guest is not on this node, or no longer."""
+
+
+class RefusedError(GuestError):
+    """What the API refused for another reason; ``said`` is that alone."""
+
+    def __init__(self, call: str, said: str) -> None:
+        super().__init__(f"{call}: {said}")
+        self.said = said
 
 
 class Pvesh:
@@ -55,24 +66,32 @@ class Pvesh:
 
     def get(self, path: str, **parameters: str) -> Any:
         """The answer of the API to a GET, parsed."""
-        output = self._run("get", path, parameters)
+        return self._answer("get", path, parameters)
+
+    def create(self, path: str, **parameters: Parameter) -> Any:
+        """The answer of the API to a POST, parsed."""
+        return self._answer("create", path, parameters)
+
+    def _answer(self, verb: str, path: str, parameters: Mapping[str, Parameter]) -> Any:
+        output = self._run(verb, path, parameters)
         try:
             return json.loads(output.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             shown = printable(output[:200].decode("utf-8", "replace"), 100)
-            raise HypervisorError(f"pvesh get {path}: the answer is no JSON: {shown}") from error
+            raise HypervisorError(f"pvesh {verb} {path}: the answer is no JSON: {shown}") from error
 
     def set(self, path: str, **parameters: str) -> None:
         """A PUT. What the command prints is a message to people, since the answer is null."""
         self._run("set", path, parameters)
 
-    def _run(self, verb: str, path: str, parameters: Dict[str, str]) -> bytes:
+    def _run(self, verb: str, path: str, parameters: Mapping[str, Parameter]) -> bytes:
         program = shutil.which("pvesh", path=os.environ.get("PATH") or _PATH) or shutil.which("pvesh", path=_PATH)
         if program is None:
             raise HypervisorError("there is no pvesh here, so this is no Proxmox VE node")
         arguments = [program, verb, path]
         for name, value in parameters.items():
-            arguments += [f"--{name}", value]
+            for one in [value] if isinstance(value, str) else value:
+                arguments += [f"--{name}", one]
         code, output, errors = bounded_run([*arguments, "--output-format", "json"], self.seconds, self.limit)
         if code != 0:
             raise _error(f"pvesh {verb} {path}", code, errors)
@@ -94,7 +113,7 @@ def _error(call: str, code: int, errors: str) -> Exception:
         return GoneError("the guest is no longer on this node")
     if _FORBIDDEN.search(said):
         return GuestError(f"{shown}; {RIGHTS}")
-    return GuestError(f"{call}: {shown}")
+    return RefusedError(call, shown)
 
 
 def bounded_run(arguments: List[str], seconds: float, limit: int) -> Tuple[int, bytes, str]:

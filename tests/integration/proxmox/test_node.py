@@ -17,7 +17,7 @@ from lab.process import PATIENCE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-STAND_IN = ROOT / "tests" / "stand_ins" / "proxmox" / "pvesh.py"
+STAND_IN = ROOT / "tests" / "stand_ins" / "proxmox" / "pvesh"
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 UUID = "1f0a8a86-3b5d-4c5c-9a0e-0d6a6f6a7c%02d"
 

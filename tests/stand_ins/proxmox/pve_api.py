@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pve_agent import ask
 from pve_config import (
     AT_ONCE,
     CONFIGS,
@@ -23,24 +24,11 @@ from pve_config import (
     Config,
     Refused,
     bad_parameter,
+    check_right,
     rng_problem,
+    running,
     site,
 )
-
-
-def check_right(path: str, *wanted: str, quiet: bool = False) -> bool:
-    """Whether the user has one of these privileges there."""
-    here = site()
-    held = here["rights"].get(path, here["rights"].get("/", []))
-    if here["user"] == "root@pam" or any(right in held for right in wanted):
-        return True
-    if quiet:
-        return False
-    raise Refused(f"403 Permission check failed ({path}, {'|'.join(wanted)})")
-
-
-def running(vmid: int) -> bool:
-    return (PIDS / f"{vmid}.pid").exists()
 
 
 def guest_ids() -> list[int]:
@@ -206,11 +194,13 @@ def answer(verb: str, path: str, given: dict) -> object:
     ):
         if verb == "get" and re.fullmatch(known, path):
             return call(given)
-    found = re.fullmatch(r"/nodes/([^/]+)/qemu/(\d+)/(config|pending|status/\w+)", path)
+    found = re.fullmatch(r"/nodes/([^/]+)/qemu/(\d+)/(config|pending|status/\w+|agent/[\w-]+)", path)
     if found and found[1] not in ("localhost", site()["node"]):
         raise Refused(f"no such cluster node '{found[1]}'")
     if found:
         vmid, what = int(found[2]), found[3]
+        if what.startswith("agent/"):
+            return ask(vmid, verb, what.partition("/")[2], given)
         calls = {"config": get_config, "pending": get_pending, "status/current": guest_status}
         if verb == "get" and what in calls:
             return calls[what](vmid, given)

@@ -181,3 +181,18 @@ def rng_problem(text: str) -> str:
         shown = ", ".join(RNG_SOURCES)
         problems.append(f"rng0.source: value '{seen['source']}' does not have a value in the enumeration '{shown}'")
     return "\n".join(["format error", *problems]) if problems else ""
+
+
+def check_right(path: str, *wanted: str, quiet: bool = False) -> bool:
+    """Whether the user has one of these privileges there."""
+    here = site()
+    held = here["rights"].get(path, here["rights"].get("/", []))
+    if here["user"] == "root@pam" or any(right in held for right in wanted):
+        return True
+    if quiet:
+        return False
+    raise Refused(f"403 Permission check failed ({path}, {'|'.join(wanted)})")
+
+
+def running(vmid: int) -> bool:
+    return (PIDS / f"{vmid}.pid").exists()

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -25,12 +24,16 @@ def main(arguments: list[str]) -> int:
         log.write(json.dumps(arguments) + "\n")
     time.sleep(faults.get("hang", 0))
     verb, path, options = arguments[0], arguments[1], arguments[2:]
-    given: dict[str, str] = {}
+    given: dict = {}
     while options:
         if not options[0].startswith("--") or len(options) < 2:
             print("400 unable to parse option\npvesh <COMMAND> [ARGS] [OPTIONS]", file=sys.stderr)
             return 255
-        given[options[0][2:]], options = options[1], options[2:]
+        name, value, options = options[0][2:], options[1], options[2:]
+        if name in given:  # an option that is given several times is a list
+            before = given[name] if isinstance(given[name], list) else [given[name]]
+            value = [*before, value]
+        given[name] = value
     form = given.pop("output-format", "text")
     try:
         if faults.get("quorum") is False and verb != "get":

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +12,22 @@ import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.backend import proxmox as backend
 from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError
 from ansible_collections.fleet.rng.plugins.module_utils.module import apply
+from ansible_collections.fleet.rng.plugins.module_utils.transport import proxmox as transport
 from ansible_collections.fleet.rng.plugins.modules import proxmox_rng, proxmox_rng_info
+from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.proxmox_node import Node, in_process
 
-STAND_IN = Path(__file__).parents[5] / "tests" / "stand_ins" / "proxmox" / "pvesh.py"
 OURS = "source=/dev/urandom,period=1000,max_bytes=1024"
 UUID = "1f0a8a86-3b5d-4c5c-9a0e-0d6a6f6a7c11"
 STATUSES = ("changed", "config", "live", "error")
-
-
-class Node:
-    """The stand-in's files."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.configs, self.files = root, root / "etc/pve/qemu-server", True
-        self.configs.mkdir(parents=True)
-
-    def add(self, vmid: int, text: str, running: bool = False) -> None:
-        (self.configs / f"{vmid}.conf").write_text(text)
-        if running:
-            (self.root / "run/qemu-server").mkdir(parents=True, exist_ok=True)
-            (self.root / f"run/qemu-server/{vmid}.pid").write_text("4711")
-
-    def text(self, vmid: int) -> str:
-        return (self.configs / f"{vmid}.conf").read_text()
-
-    def site(self, **settings: Any) -> None:
-        (self.root / "etc/pve/site.json").write_text(json.dumps(settings))
-
-    def calls(self, verb: str = "") -> list[list[str]]:
-        log = self.root / "var/log/pvesh.log"
-        lines = log.read_text().splitlines() if log.exists() else []
-        return [call for call in map(json.loads, lines) if verb in ("", call[0])]
-
-    @property
-    def writes(self) -> list[list[str]]:
-        return [call for call in self.calls() if call[0] != "get"]
 
 
 @pytest.fixture(params=["files", "API only"])
 def node(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     """A node whose configurations can be read as files, and one where only the API tells."""
     found = Node(tmp_path / "node")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/pvesh").symlink_to(STAND_IN)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{found.root / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("PVE_STAND_IN", str(found.root))
+    monkeypatch.setattr(transport, "bounded_run", in_process())
     monkeypatch.setattr(apply.time, "sleep", lambda seconds: None)
     found.files = request.param == "files"
     folder = str(found.configs if found.files else tmp_path / "nowhere")

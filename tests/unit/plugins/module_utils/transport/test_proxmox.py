@@ -18,6 +18,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.transport.proxmox import
     GoneError,
     ModifiedError,
     Pvesh,
+    RefusedError,
     bounded_run,
     read_config,
 )
@@ -42,6 +43,13 @@ def test_arguments_are_never_read_by_a_shell(program: Program) -> None:
     program("print(json.dumps(sys.argv[1:]))")
     assert Pvesh().get("/nodes/localhost/qemu", name="a b;$(c) --delete x") == [
         *("get", "/nodes/localhost/qemu", "--name", "a b;$(c) --delete x", "--output-format", "json")
+    ]
+
+
+def test_a_list_is_given_as_the_same_option_several_times(program: Program) -> None:
+    program("print(json.dumps(sys.argv[1:]))")
+    assert Pvesh().create("/agent/exec", command=["sh", "-c", "a b"])[2:8] == [
+        *("--command", "sh", "--command", "-c", "--command", "a b")
     ]
 
 
@@ -75,11 +83,11 @@ def test_there_is_nothing_to_read(program: Program) -> None:
         ("please run as root", HypervisorError, "please run as root"),
         (
             "400 Parameter verification failed.\nrng0: invalid format\n\npvesh set <api_path> [OPTIONS]",
-            GuestError,
+            RefusedError,
             "^pvesh get /x: 400 Parameter verification failed.; rng0: invalid format$",
         ),
-        ("\x1b[31m" + "x" * 1000, GuestError, r"^pvesh get /x: \\x1b\[31mx+\.\.\.$"),
-        ("", GuestError, "^pvesh get /x: exit code 255$"),
+        ("\x1b[31m" + "x" * 1000, RefusedError, r"^pvesh get /x: \\x1b\[31mx+\.\.\.$"),
+        ("", RefusedError, "^pvesh get /x: exit code 255$"),
     ],
     ids=range(10),
 )
@@ -87,7 +95,7 @@ def test_errors(text: str, kind: type[Exception], message: str, program: Program
     program(f"print({text!r}, file=sys.stderr)\nsys.exit(255)")
     with pytest.raises(kind, match=message) as caught:
         Pvesh().get("/x")
-    assert type(caught.value) is kind
+    assert caught.type is kind
 
 
 @pytest.mark.parametrize("output", ["", "no json", "[" * 100000])
