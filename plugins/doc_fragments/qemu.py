@@ -24,6 +24,29 @@ options:
     type: list
     elements: str
     default: []
+  configs:
+    description:
+      - The configuration files (C(-readconfig)) of guests, by their names. Without an entry here it is the file that
+        the command line of the running guest names. Of several it is the last, or the one that has an RNG of this
+        collection.
+      - A guest that is not running is known by this option or O(config_dir) only.
+    type: dict
+    default: {}
+  config_dir:
+    description:
+      - A directory with a file C(<name>.cfg) for each guest that has no other configuration file. It holds nothing but
+        the RNG, and is read by the guest when its start command has C(-readconfig <config_dir>/<name>.cfg).
+      - A file is made when a guest gets its first RNG. It stays, empty, when the RNG is taken away, since QEMU does not
+        start without a file that it is to read.
+      - Every such file is a guest, whether it runs or not.
+    type: path
+  config_roots:
+    description:
+      - Directories below which configuration files may be written that belong to another user than the process that
+        names them. A process can name any file. Those of processes that run as root are trusted.
+    type: list
+    elements: path
+    default: [/etc/qemu]
 requirements:
   - QEMU 4.2 or later, with a QMP socket for each guest that no other program is connected to, since QEMU serves one
     client per monitor

@@ -15,12 +15,18 @@ description:
   - For guests that a unit or a script starts as QEMU processes. Those of libvirt, Proxmox VE and Ganeti are left alone.
   - A guest that runs is changed over its QMP socket. A different RNG is plugged in first, then the old one goes, so
     that the guest always has one. What was behind the old one goes when the guest has released it.
+  - Its next start is changed in the file that it reads with C(-readconfig), of which everything else stays byte for
+    byte, or in a file of its own (O(config_dir)). A guest without such a file is changed while it runs only, and says
+    so.
   - A device is recognized by its content, whoever attached it.
   - All guests are handled side by side. One that fails does not stop the others. The task fails at its end and says
     which guests, of how many, and why.
 notes:
   - Guests with a PCI bus (pc, pseries), with a free C(pcie-root-port) that has an id (q35, virt), and those on s390x
     can be given a device while they run. With virtio-mmio (microvm) a change waits for the next start.
+  - A device that a command line itself defines (C(-device)) cannot be taken away for the next start. The guest then
+    gets an error that says so.
+  - Where a root port is free at the next start, the device goes there, so that it can be unplugged later.
   - The ids of what this collection adds begin with C(ua-fleet-rng).
   - A source C(egd+udp) is refused, since QEMU does not tell where such a socket goes.
 extends_documentation_fragment:
@@ -50,6 +56,13 @@ EXAMPLES = r"""
     devices:
       - guest: scratch
         state: absent
+
+- name: Give it to guests whose units start QEMU with -readconfig /etc/qemu/rng/%i.cfg, whether they run or not
+  fleet.rng.qemu_rng:
+    config_dir: /etc/qemu/rng
+    devices:
+      - guest: web1
+      - guest: web2
 
 - name: Do what a plan says
   fleet.rng.qemu_rng:

@@ -9,6 +9,7 @@ from the guest's monitor longer than that.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
@@ -20,12 +21,13 @@ from ..codec import qmp
 from ..converge import Capabilities
 from ..device import MAX_BYTES, RngDevice, Source
 from ..errors import GuestError, TimedOutError, UnsafeSourceError
-from ..observation import LIVE, FoundDevice, ObservedGuest
+from ..observation import CONFIG, LIVE, FoundDevice, ObservedGuest
 from ..text import printable
 from ..transport import process
-from ..transport.qmp import Monitor, connect_in_turn
+from ..transport.qmp import GoneError, Monitor, connect_in_turn
 from ..transport.source import check_source
-from .qemu_guests import Entry, find, identified
+from . import qemu_config
+from .qemu_guests import Entry, derived_uuid, find, identified
 from .qemu_options import Options
 
 CAPABILITIES = Capabilities(max_bytes=MAX_BYTES)
@@ -33,7 +35,6 @@ CAPABILITIES = Capabilities(max_bytes=MAX_BYTES)
 OPERATION_SECONDS = 30.0  # that all commands of one operation on one guest may take
 _WORKERS = 8
 _POLL = 0.25  # seconds between two looks, where no event comes
-_NO_CONFIG = "nothing to write: its start command has no -readconfig file; changed while it runs only"
 
 
 class Session:
@@ -53,6 +54,10 @@ class Session:
         wanted = [entry for entry in entries if models is None or not entry.name or _is_in(models, entry)]
         with ThreadPoolExecutor(_WORKERS) as pool:
             guests = list(pool.map(self._observe_listed, wanted))
+        seen = {guest.name for guest in guests}
+        for name in qemu_config.names(self._backend.options):
+            if name not in seen and not any(entry.name == name for entry in entries):
+                guests.append(self._observe_listed(Entry(name=name, uuid=derived_uuid(name))))
         guests = [guest for guest in guests if models is None or guest.name in models or guest.uuid in models]
         return sorted(_without_twins(guests), key=lambda guest: guest.name)
 
@@ -62,7 +67,7 @@ class Session:
         except GuestError as error:
             named = entry if entry.name else identified(entry, "", "")
             return ObservedGuest(
-                named.name, named.uuid, running=True, persistent=False, error=f"cannot be read: {error}"
+                named.name, named.uuid, running=entry.running, persistent=False, error=f"cannot be read: {error}"
             )
 
     def observe(self, guest: ObservedGuest, dummy_model: str = "virtio") -> ObservedGuest:
@@ -73,23 +78,45 @@ class Session:
         return self._observe(self._backend.entry(guest.uuid))
 
     def _observe(self, entry: Entry) -> ObservedGuest:
-        state, version = self._state(entry)
+        if not entry.running:
+            return self._observe_config(entry)
+        try:
+            state, version = self._state(entry)
+        except GoneError as gone:
+            if entry.pid and os.path.exists(f"{process.PROC}/{entry.pid}"):
+                raise
+            try:
+                return self._observe_config(replace(entry, pid=0, sockets=()))
+            except GuestError:
+                raise gone from None
         entry = identified(entry, state.name, state.uuid)
-        self._backend.note(entry, state, version)
-        notes: Tuple[str, ...] = (_NO_CONFIG,)
+        config = qemu_config.look(entry, self._backend.options)
+        self._backend.note(entry, config, state, version)
+        notes = config.notes
         if state.leftovers:
             notes += (f"has {', '.join(state.leftovers)} without a device; the next change removes that",)
+        blocked = ((CONFIG, state.blocked),) if not state.driver else ()
         return ObservedGuest(
             name=entry.name,
             uuid=entry.uuid,
             running=True,
-            persistent=False,
+            persistent=config.rngs is not None,
             arch=state.arch,
             machine=state.machine,
-            config=None,
+            config=config.rngs,
             live=tuple(rng.found for rng in state.rngs),
-            blocked=((LIVE, state.blocked),) if state.blocked else (),
+            blocked=blocked + (((LIVE, state.blocked),) if state.blocked else ()),
             notes=notes,
+        )
+
+    def _observe_config(self, entry: Entry) -> ObservedGuest:
+        """A guest that does not run."""
+        config = qemu_config.look(entry, self._backend.options)
+        if config.rngs is None:
+            raise GuestError("; ".join(("it does not run", *config.notes)))
+        self._backend.note(entry, config)
+        return ObservedGuest(
+            name=entry.name, uuid=entry.uuid, machine=config.machine, config=config.rngs, notes=config.notes
         )
 
     def _state(self, entry: Entry) -> Tuple[qmp.State, qmp.Version]:
@@ -101,7 +128,15 @@ class Session:
             raise GuestError("this session only reads")
         return connect_in_turn(self._backend.entry(guest.uuid).sockets)
 
-    def add(self, guest: ObservedGuest, dummy_layer: str, device: RngDevice, alias: str) -> None:
+    def _config_to_write(self, guest: ObservedGuest) -> qemu_config.Config:
+        if self._readonly:
+            raise GuestError("this session only reads")
+        return self._backend.config(guest.uuid)
+
+    def add(self, guest: ObservedGuest, layer: str, device: RngDevice, alias: str) -> None:
+        if layer == CONFIG:
+            qemu_config.add(self._config_to_write(guest), device, alias, self._backend.driver(guest))
+            return
         with self._to_write(guest) as monitor:
             state = converse(monitor, qmp.ask_for_state())
             if state.blocked:
@@ -109,8 +144,11 @@ class Session:
             converse(monitor, qmp.clear_leftovers(state.leftovers))
             converse(monitor, qmp.plug(device, alias, state.driver, state.ports[0], monitor.version))
 
-    def remove(self, guest: ObservedGuest, dummy_layer: str, found: FoundDevice) -> None:
-        """Ask for the removal; the guest lets go when it gets to it. See :meth:`wait_removed`."""
+    def remove(self, guest: ObservedGuest, layer: str, found: FoundDevice) -> None:
+        """Ask for the removal; a running guest lets go when it gets to it. See :meth:`wait_removed`."""
+        if layer == CONFIG:
+            qemu_config.remove(self._config_to_write(guest), found)
+            return
         with self._to_write(guest) as monitor:
             state = converse(monitor, qmp.ask_for_state())
             plugged = next((rng for rng in state.rngs if rng.found.alias == found.alias), None)
@@ -155,6 +193,7 @@ class Backend:
         self.notes: List[str] = []
         self._lock = threading.Lock()
         self._entries: Dict[str, Entry] = {}
+        self._configs: Dict[str, qemu_config.Config] = {}
         self._states: Dict[str, qmp.State] = {}
         self._versions: List[qmp.Version] = []
         self._checked: Dict[Tuple[str, Tuple[int, int]], Optional[UnsafeSourceError]] = {}
@@ -166,11 +205,35 @@ class Backend:
         entries, self.notes = find(self.options.sockets, self.options.processes)
         return entries
 
-    def note(self, entry: Entry, state: qmp.State, version: qmp.Version) -> None:
+    def note(
+        self,
+        entry: Entry,
+        config: qemu_config.Config,
+        state: Optional[qmp.State] = None,
+        version: Optional[qmp.Version] = None,
+    ) -> None:
+        """Remember how to reach a guest: its monitor may be in use when another session wants to know."""
         with self._lock:
             self._entries[entry.uuid] = entry
-            self._states[entry.uuid] = state
-            self._versions.append(version)
+            self._configs[entry.uuid] = config
+            self._states.pop(entry.uuid, None)
+            if state is not None:
+                self._states[entry.uuid] = state
+            if version is not None:
+                self._versions.append(version)
+
+    def config(self, uuid: str) -> qemu_config.Config:
+        with self._lock:
+            return self._configs[uuid]
+
+    def driver(self, guest: ObservedGuest) -> str:
+        """The kind of virtio device that the guest's machine takes."""
+        state = self._states.get(guest.uuid)
+        if state is not None:
+            return state.driver
+        if guest.machine.startswith("s390-ccw"):
+            return "virtio-rng-ccw"
+        return "virtio-rng-device" if guest.machine.startswith("microvm") else "virtio-rng-pci"
 
     def entry(self, uuid: str) -> Entry:
         """How to reach a guest that was observed before, by whichever session."""
@@ -209,7 +272,7 @@ class Backend:
             raise UnsafeSourceError(f"source {device.source}: this guest's QEMU knows only {', '.join(state.backends)}")
         if state is not None and state.driver == "virtio-rng-pci" and device.model not in (state.models or ("virtio",)):
             raise UnsafeSourceError(f"model {device.model}: this guest's QEMU knows only {', '.join(state.models)}")
-        if state is not None and state.driver != "virtio-rng-pci" and device.model != "virtio":
+        if self.driver(guest) != "virtio-rng-pci" and device.model != "virtio":
             raise UnsafeSourceError(f"model {device.model}: machine {guest.machine} has no PCI, and only model virtio")
         check_source(device.source, process.user_of(self._entries[guest.uuid].pid) if guest.running else None)
 

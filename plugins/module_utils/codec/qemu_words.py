@@ -38,7 +38,8 @@ class Words:
     """What matters of one command line. Paths are as written there, relative ones too.
 
     ``rngs`` are its own ``-device virtio-rng…``, each as a mapping of its properties; ``objects`` and ``chardevs``
-    are by id. ``buses`` are the buses that its devices name, ``ports`` the root ports that it defines.
+    are by id. ``buses`` are the buses that its devices name, ``ports`` the root ports that are there before its last
+    configuration file is read.
     """
 
     name: str = ""
@@ -75,7 +76,7 @@ def parse_words(words: Sequence[str]) -> Words:
         objects=tuple(found for found in objects if found.get("qom-type", "").startswith("rng-")),
         chardevs=tuple(chardevs),
         buses=tuple(found["bus"] for found in devices if "bus" in found),
-        ports=tuple(found["id"] for found in devices if is_port(found) and "id" in found),
+        ports=_ports(options),
     )
 
 
@@ -133,6 +134,17 @@ def _options(words: Sequence[str]) -> List[Tuple[str, str]]:
             found.append((name, words[at]))
             at += 1
     return found
+
+
+def _ports(options: Sequence[Tuple[str, str]]) -> Tuple[str, ...]:
+    """QEMU makes devices in the order in which it reads them, and those that are written as JSON after all others."""
+    before = max((number for number, option in enumerate(options) if option[0] == "readconfig"), default=0)
+    devices = [
+        parse_properties(value, "driver")
+        for name, value in options[:before]
+        if name == "device" and not value.startswith("{")
+    ]
+    return tuple(found["id"] for found in devices if is_port(found) and "id" in found)
 
 
 def _monitors(options: Sequence[Tuple[str, str]], chardevs: Sequence[Mapping[str, str]]) -> Tuple[str, ...]:

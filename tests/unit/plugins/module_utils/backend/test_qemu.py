@@ -241,6 +241,41 @@ def test_hostile_names(start: Start, observe: Any, converge: Any) -> None:
     assert "no guest of this name" in converge()["error"]
 
 
+def test_guests_that_do_not_run(start: Start, run_module: Module, tmp_path: Path) -> None:
+    start()
+    (tmp_path / "off1.cfg").write_text("# theirs")
+    for check, changed in ((True, True), (False, True), (False, False)):
+        result = run_module(
+            qemu_rng.main, check=check, config_dir=str(tmp_path), devices=[{"guest": "off1"}, {"guest": "off2"}]
+        )
+        outcome = result["guests"][0]
+        assert (outcome["changed"], outcome["live"]) == (changed, "not_applicable")
+        assert outcome["config"] == ("added" if changed else "unchanged")
+        assert "no guest of this name" in result["guests"][1]["error"]
+        assert ("urandom" in (tmp_path / "off1.cfg").read_text()) == (not check)
+    (guest,) = run_module(qemu_rng_info.main, config_dir=str(tmp_path))["guests"]
+    assert (guest["name"], guest["running"], guest["live"], guest["config"]) == (
+        "off1", False, None, [{**OURS, "alias": "ua-fleet-rng"}],
+    )  # fmt: skip
+    run_module(qemu_rng.main, config_dir=str(tmp_path), devices=[{"guest": "off1", "state": "absent"}])
+    assert (tmp_path / "off1.cfg").read_text() == "# theirs"
+
+
+def test_both_layers(start: Start, run_module: Module, tmp_path: Path) -> None:
+    qemu = start()
+    options: dict[str, Any] = {"sockets": [qemu.path], "configs": {"web1": f"{tmp_path}/web1.cfg"}}
+    outcome = run_module(qemu_rng.main, **options, devices=[{"guest": "web1"}])["guests"][0]
+    assert (outcome["config"], outcome["live"], outcome["error"]) == ("added", "added", None)
+    assert "max-bytes" in (tmp_path / "web1.cfg").read_text()
+    qemu.ports = {}
+    outcome = run_module(qemu_rng.main, **options, devices=[{"guest": "web1", "max_bytes": 2048}])["guests"][0]
+    assert (outcome["config"], outcome["live"]) == ("replaced", "needs_restart")
+    qemu.close()
+    outcome = run_module(qemu_rng.main, **options, devices=[{"guest": "web1", "state": "absent"}])["guests"][0]
+    assert (outcome["config"], outcome["live"]) == ("removed", "not_applicable")
+    assert (tmp_path / "web1.cfg").read_text() == ""
+
+
 def test_sources(start: Start, converge: Any, tmp_path: Path) -> None:
     qemu = start()
     assert "datagram" in converge(source="egd+udp://127.0.0.1:7")["error"]

@@ -1,0 +1,200 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The next start of a plain QEMU guest: its command line, and the configuration files that it reads."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from ..codec import readconfig
+from ..converge import is_own
+from ..device import RngDevice
+from ..errors import GuestError
+from ..observation import Devices, FoundDevice
+from ..text import printable
+from ..transport import config_file, process
+from .qemu_guests import Entry, absolute
+from .qemu_options import Options
+
+SUFFIX = ".cfg"
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+@:-]{0,199}")
+_NOTHING = "nothing to write: its start command has no -readconfig file; changed while it runs only"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the next start gives a guest. ``path`` is the file to write, or nothing where there is none.
+
+    ``ports`` are root ports that are there at that start and that nothing else takes.
+    """
+
+    path: str = ""
+    rngs: Optional[Devices] = None
+    ports: Tuple[str, ...] = ()
+    machine: str = ""
+    notes: Tuple[str, ...] = ()
+
+
+def look(entry: Entry, options: Options) -> Config:
+    """The configuration of one guest. What cannot be read or may not be written is told in its notes."""
+    ways = tuple(absolute(entry.pid, path) for path in entry.words.config_files)
+    try:
+        path, why = _locate(entry, ways, options)
+        if not path:
+            return Config(notes=(why,))
+        return _read(entry, path, ways)
+    except GuestError as error:
+        return Config(notes=(f"its configuration file is left alone: {error}",))
+
+
+def names(options: Options) -> Tuple[str, ...]:
+    """The guests that have a configuration file, whether they run or not."""
+    found = {name for name, dummy in options.configs}
+    if options.config_dir:
+        try:
+            listed = os.listdir(options.config_dir)
+        except OSError:
+            listed = []
+        stems = (name[: -len(SUFFIX)] for name in listed if name.endswith(SUFFIX))
+        found.update(stem for stem in stems if _FILE_NAME.fullmatch(stem))
+    return tuple(sorted(found))
+
+
+def add(config: Config, device: RngDevice, alias: str, driver: str) -> None:
+    """Write an RNG into the file, in the place of another one of ours there.
+
+    In one step, since a file with both would need room for both at the next start.
+    """
+
+    def edit(text: str) -> str:
+        for found in readconfig.find_rngs(readconfig.parse(text)):
+            if is_own(found):
+                text = readconfig.remove(text, found)
+        file = readconfig.parse(text)
+        taken = {section.id for section in file.of("device")}
+        if alias in taken:
+            raise GuestError(f"its configuration file has another device {alias}")
+        free = [port for port in config.ports if port not in file.buses]
+        bus = free[0] if driver == "virtio-rng-pci" and free else ""
+        text = readconfig.add(text, device, alias, driver, bus)
+        readconfig.parse(text)  # a path can be longer than a line may be
+        return text
+
+    config_file.change(config.path, edit)
+
+
+def remove(config: Config, found: FoundDevice) -> None:
+    """Take an RNG out of the file.
+
+    :raises GuestError: when it does not come from there.
+    """
+    if not found.handle:
+        raise GuestError(
+            f"{printable(str(found), 200)} is given on its command line, or by a file that {printable(config.path)} is "
+            "not: it has to be taken away there"
+        )
+
+    def edit(text: str) -> str:
+        if is_own(found) and found.alias not in {section.id for section in readconfig.parse(text).sections}:
+            return text  # replaced already
+        return readconfig.remove(text, found)
+
+    config_file.change(config.path, edit)
+
+
+def _locate(entry: Entry, ways: Tuple[str, ...], options: Options) -> Tuple[str, str]:
+    """The file to write, or why there is none."""
+    mapped = dict(options.configs).get(entry.name)
+    if mapped:
+        return mapped, ""
+    usable = []
+    why = _NOTHING
+    for path in ways:
+        refused = _why_not(entry.pid, path, options.config_roots)
+        if refused:
+            why = f"its configuration file {printable(path)} is left alone: {refused}"
+        else:
+            usable.append(path)
+    own = [path for path in usable if readconfig.parse(config_file.read(path) or "").has_own]
+    if usable:
+        return (own or usable)[-1], ""
+    if options.config_dir and _FILE_NAME.fullmatch(entry.name):
+        return os.path.join(options.config_dir, entry.name + SUFFIX), ""
+    if options.config_dir:
+        why += f"; and {printable(entry.name, 60)} is no name for a file in config_dir"
+    return "", why
+
+
+def _why_not(pid: int, path: str, roots: Tuple[str, ...]) -> str:
+    """Why a file that a process names is not written: anybody can start a QEMU that names a file of somebody else."""
+    real = os.path.realpath(path)
+    if not path or real.startswith(("/dev/", "/proc/", "/sys/")):
+        return "it is no file of this host"
+    try:
+        here = os.stat(real)
+        there = os.stat(f"{process.PROC}/{pid}/root{path}")
+    except OSError as error:
+        return f"it is not to be seen ({error.strerror}); become may be needed"
+    if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+        return "its QEMU sees another file of this name"
+    user = process.user_of(pid)
+    if user is not None and user[0] in (0, here.st_uid):
+        return ""
+    if any(real.startswith(os.path.join(os.path.realpath(root), "")) for root in roots):
+        return ""
+    return "it belongs to another user than its process, and its directory is not among config_roots"
+
+
+def _read(entry: Entry, path: str, ways: Tuple[str, ...]) -> Config:
+    text = config_file.read(path)
+    files: Dict[str, readconfig.File] = {path: _parsed(path, text or "")}
+    for other in ways:
+        if other and not _same(other, path):
+            files[other] = _parsed(other, config_file.read(other) or "")
+    objects: List[Mapping[str, str]] = [*entry.words.objects]
+    chardevs: List[Mapping[str, str]] = [*entry.words.chardevs]
+    for file in files.values():
+        objects += [section.as_properties() for section in file.of("object")]
+        chardevs += [section.as_properties() for section in file.of("chardev")]
+    rngs = [*readconfig.find_rngs(files[path], objects, chardevs)]
+    for other, file in files.items():
+        if other != path:
+            rngs += [_elsewhere(found) for found in readconfig.find_rngs(file, objects, chardevs)]
+    known, sockets = ({item["id"]: item for item in items if "id" in item} for items in (objects, chardevs))
+    rngs += [readconfig.describe(device, known, sockets) for device in entry.words.rngs]
+    included = any(_same(other, path) for other in ways)
+    taken = {*entry.words.buses, *(bus for file in files.values() for bus in file.buses)}
+    own = {section.options.get("bus") for section in files[path].of("device") if section.id.startswith("ua-fleet-rng")}
+    ports = [*(entry.words.ports if included else ()), *files[path].ports]
+    notes = []
+    if text is None:
+        notes.append(f"{printable(path)} does not exist yet")
+    if entry.pid and not included:
+        notes.append(f"its start command does not read {printable(path)}: give it -readconfig {printable(path)}")
+    return Config(
+        path=path,
+        rngs=tuple(rngs),
+        ports=tuple(port for port in sorted(set(ports)) if port not in taken or port in own),
+        machine=next((file.value("machine", "type") for file in files.values() if file.value("machine", "type")), ""),
+        notes=tuple(notes),
+    )
+
+
+def _parsed(path: str, text: str) -> readconfig.File:
+    try:
+        return readconfig.parse(text)
+    except GuestError as error:
+        raise GuestError(f"{printable(path)}: {error}") from error
+
+
+def _elsewhere(found: FoundDevice) -> FoundDevice:
+    return FoundDevice(found.device, found.alias, found.unknown)
+
+
+def _same(path: str, other: str) -> bool:
+    return bool(path) and os.path.realpath(path) == os.path.realpath(other)
