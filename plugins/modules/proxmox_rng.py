@@ -12,7 +12,8 @@ version_added: 0.1.0
 short_description: Give guests of a Proxmox VE node the virtio RNG that they should have
 description:
   - Gives each guest in O(devices) the virtio random number generator asked for, as C(rng0) of its configuration,
-    through C(pvesh), the node's own API command. No file is written, and nothing is restarted.
+    through C(pvesh), the node's own API command. No file is written. Nothing is restarted unless
+    O(devices[].restart) allows it.
   - A guest has at most one RNG there, and none can be plugged while it runs. A change of a running guest is pending
     until it is shut down and started again, so RV(guests[].live) is V(needs_restart). A reboot from inside is not
     enough.
@@ -32,6 +33,8 @@ notes:
     then on. With O(exclusive=false) only our own is changed or removed, and a guest with a different one of others
     is refused.
   - V(unlimited) is C(max_bytes=0) there.
+  - A restart shuts the guest down and starts it. It is not done while the guest is paused or managed by HA, and not
+    while any guest of the node is locked.
   - A guest that is locked (backup, migration, snapshot and others) is refused if something would change. Templates
     are left alone.
   - O(devices[].guest) may be a name, a VMID or a UUID, which is that of the SMBIOS. A name that several guests of the
@@ -95,6 +98,7 @@ guests:
     live:
       description:
         - V(needs_restart) means that the guest runs with another RNG until it is shut down and started.
+        - V(added), V(replaced) and V(removed) are guests that were restarted, for which O(devices[].restart) is needed.
         - V(unchanged) means that it runs with the one that it should have, and V(not_applicable) that it does not run.
       type: str
       sample: needs_restart

@@ -18,10 +18,17 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ..codec import proxmox as codec
 from ..converge import Capabilities
 from ..device import MAX_BYTES, RngDevice, Source
-from ..errors import GuestError, HypervisorError, InvalidValueError, UnsafeSourceError
+from ..errors import (
+    GuestDownError,
+    GuestError,
+    HypervisorError,
+    InvalidValueError,
+    LeftRunningError,
+    UnsafeSourceError,
+)
 from ..observation import LOCK, TEMPLATE, FoundDevice, ObservedGuest
 from ..text import printable
-from ..transport.proxmox import CONFIG_DIR, GoneError, ModifiedError, Pvesh, read_config
+from ..transport.proxmox import CONFIG_DIR, GoneError, ModifiedError, Pvesh, RefusedError, read_config
 from ..transport.source import check_source
 from . import proxmox_views
 from .guest_view import GuestOptions
@@ -34,12 +41,14 @@ CAPABILITIES = Capabilities(
     hotplug=False,
     paths=codec.PATHS,
     slots=1,
+    restart=True,
 )
 
 _GUESTS = "/nodes/localhost/qemu"  # the API takes localhost for the node that answers
 _NAMESPACE = uuid.UUID("5b8f0a53-6b60-4f0e-9a2c-0d3f6f0a4f5e")
 _WRITES = 3  # as often somebody else may change other things of the same guest
 AGENT_OUTPUT = 20 * 1024 * 1024  # a file of 16 MiB, which is what the API reads at most
+_RESTING = ("suspended",)  # the lock of a guest whose memory is on disk: it runs no longer
 _ROOT = (0, 0)  # what Proxmox VE runs its QEMU processes as
 
 
@@ -137,6 +146,9 @@ class Session:
         """
         vmid = self._record(guest).listed.vmid
         config = self._read(vmid)
+        return self._observed(guest.name, self._status(vmid)[0], config, guest.uuid)
+
+    def _status(self, vmid: int) -> Tuple[codec.Listed, Mapping[str, Any]]:
         status = self.pvesh.get(f"{_GUESTS}/{vmid}/status/current")
         if not isinstance(status, dict):
             raise GuestError("its status is not what the API promises")
@@ -144,7 +156,47 @@ class Session:
             (listed,) = codec.parse_list([{**status, "vmid": vmid}])
         except InvalidValueError as error:
             raise GuestError(str(error)) from error
-        return self._observed(guest.name, listed, config, guest.uuid)
+        return listed, status
+
+    def busy(self) -> str:
+        """Why no guest of this node may be restarted now; empty when any may. One that hibernates does not count."""
+        for listed in self._list():
+            if listed.lock and listed.lock not in _RESTING:
+                return f"{printable(listed.name, 80)} ({listed.vmid}) is locked ({printable(listed.lock, 40)})"
+        return ""
+
+    def restart(self, guest: ObservedGuest, seconds: float, force: bool) -> None:
+        """Shut the guest down and start it, which applies what is pending. One that is off is started.
+
+        :param seconds: how long it has to shut down. After that ``force`` pulls its plug.
+        :raises LeftRunningError: when nothing was tried.
+        :raises GuestDownError: when it does not start again.
+        """
+        vmid = self._record(guest).listed.vmid
+        path = f"{_GUESTS}/{vmid}/status"
+        listed, status = self._status(vmid)
+        if _is_managed(status):
+            raise LeftRunningError("it is managed by HA, which has to restart it")
+        if listed.running:
+            if status.get("qmpstatus") == "paused":
+                raise LeftRunningError("it is paused")
+            why = self._try(f"{path}/shutdown", seconds, timeout=str(int(seconds)), forceStop="1" if force else "0")
+            if self._status(vmid)[0].running:
+                raise GuestError(
+                    f"it was asked to shut down and runs on after {seconds:g} seconds{why}; should it still do so "
+                    "later, it has to be started by hand"
+                )
+        why = self._try(f"{path}/start", 0)
+        if not self._status(vmid)[0].running:  # else it runs, whoever started it
+            raise GuestDownError(f"it was shut down and does not start again{why}")
+
+    def _try(self, path: str, seconds: float, **parameters: str) -> str:
+        """Run a task; whether it did anything is seen by the status of the guest, and this is only why it did not."""
+        try:
+            self.pvesh.task(path, seconds, **parameters)
+            return ""
+        except GuestError as error:
+            return f" ({error.said if isinstance(error, RefusedError) else error})"
 
     def add(self, guest: ObservedGuest, dummy_layer: str, device: RngDevice, dummy_alias: str) -> None:
         """Put the device into the only slot that there is, whatever it holds now. Only configurations are changed."""
@@ -254,6 +306,11 @@ def _spelled(device: RngDevice, config: codec.GuestConfig) -> str:
         if found.device == device:
             return found.handle
     return codec.render_rng(device)
+
+
+def _is_managed(status: Mapping[str, Any]) -> bool:
+    managed = status.get("ha")
+    return isinstance(managed, dict) and str(managed.get("managed") or 0) == "1"
 
 
 def _matters(config: codec.GuestConfig) -> Tuple[object, ...]:

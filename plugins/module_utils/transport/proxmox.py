@@ -72,6 +72,13 @@ class Pvesh:
         """The answer of the API to a POST, parsed."""
         return self._answer("create", path, parameters)
 
+    def task(self, path: str, seconds: float, **parameters: str) -> None:
+        """A POST that starts a task of so many seconds, and waits for its end.
+
+        What it prints is the log of the task. Whether the task did what it should is for the caller to look at.
+        """
+        self._run("create", path, parameters, seconds + self.seconds)
+
     def _answer(self, verb: str, path: str, parameters: Mapping[str, Parameter]) -> Any:
         output = self._run(verb, path, parameters)
         try:
@@ -84,7 +91,7 @@ class Pvesh:
         """A PUT. What the command prints is a message to people, since the answer is null."""
         self._run("set", path, parameters)
 
-    def _run(self, verb: str, path: str, parameters: Mapping[str, Parameter]) -> bytes:
+    def _run(self, verb: str, path: str, parameters: Mapping[str, Parameter], seconds: Optional[float] = None) -> bytes:
         program = shutil.which("pvesh", path=os.environ.get("PATH") or _PATH) or shutil.which("pvesh", path=_PATH)
         if program is None:
             raise HypervisorError("there is no pvesh here, so this is no Proxmox VE node")
@@ -92,7 +99,8 @@ class Pvesh:
         for name, value in parameters.items():
             for one in [value] if isinstance(value, str) else value:
                 arguments += [f"--{name}", one]
-        code, output, errors = bounded_run([*arguments, "--output-format", "json"], self.seconds, self.limit)
+        arguments += ["--output-format", "json"]
+        code, output, errors = bounded_run(arguments, seconds or self.seconds, self.limit)
         if code != 0:
             raise _error(f"pvesh {verb} {path}", code, errors)
         return output

@@ -82,7 +82,8 @@ def guest_list(given: dict) -> object:
 def guest_status(vmid: int, given: dict) -> object:
     check_right(f"/vms/{vmid}", "VM.Audit")
     shown = status(vmid)
-    return {**shown, "qmpstatus": shown["status"], "ha": {"managed": 0}, **given}
+    paused, managed = (vmid in site()["faults"].get(name, []) for name in ("paused", "ha"))
+    return {**shown, "qmpstatus": "paused" if paused else shown["status"], "ha": {"managed": int(managed)}, **given}
 
 
 def get_config(vmid: int, given: dict) -> object:
@@ -163,13 +164,20 @@ def meanwhile(vmid: int) -> None:
     config.write()
 
 
-def power(vmid: int, verb: str) -> object:
+def power(vmid: int, verb: str, given: dict) -> object:
     check_right(f"/vms/{vmid}", "VM.PowerMgmt")
     config = Config(vmid)
     if config.main.get("template") == "1":
         raise Refused(f"you can't {verb} a vm if it's a template")
     if config.main.get("lock"):
         raise Refused(f"VM is locked ({config.main['lock']})")
+    if set(given) - {"timeout", "forceStop", "skiplock"}:
+        raise bad_parameter("timeout", "unknown option")
+    faults = site()["faults"]
+    if verb == "start" and vmid in faults.get("no start", []):
+        raise Refused("start failed: QEMU exited with code 1")
+    if verb == "shutdown" and vmid in faults.get("stubborn", []) and given.get("forceStop") != "1":
+        raise Refused("VM quit/powerdown failed - got timeout")
     if verb == "start":
         config.settle()
         config.write()
@@ -182,6 +190,7 @@ def power(vmid: int, verb: str) -> object:
         (PIDS / f"{vmid}.pid").unlink(missing_ok=True)
         config.settle()
         config.write()
+    print(f"{verb} VM {vmid}: the log of the task")
     return f"UPID:{site()['node']}:00000000:00000000:00000000:qm{verb}:{vmid}:root@pam:"
 
 
@@ -207,7 +216,7 @@ def answer(verb: str, path: str, given: dict) -> object:
         if verb == "set" and what == "config":
             return locked(vmid, lambda: set_config(vmid, given))
         if verb == "create" and what in ("status/start", "status/stop", "status/shutdown"):
-            return locked(vmid, lambda: power(vmid, what.split("/")[1]))
+            return locked(vmid, lambda: power(vmid, what.split("/")[1], given))
     raise Refused(f"No '{verb}' handler defined for '{path}'", 1)
 
 

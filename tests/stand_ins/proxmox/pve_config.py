@@ -8,7 +8,8 @@
     etc/pve/site.json                                  node, cluster, user, rights, version and faults; may be missing
     var/log/pvesh.log                                  every call, as a line of JSON
 
-Faults: "hang": seconds before any answer; "garbage": an answer in place of JSON; "quorum": false; "meanwhile":
+Faults: "paused", "ha", "stubborn" (ignores the power button), "no start": lists of guests; "hang": seconds before any
+answer; "garbage": an answer in place of JSON; "quorum": false; "meanwhile":
 {ID: [{key: value}, ...]} for what another administrator writes just before the next change of that guest, each once.
 """
 

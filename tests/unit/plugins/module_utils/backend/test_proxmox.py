@@ -298,3 +298,54 @@ def test_many_guests_cost_few_calls(node: Node, run_module: Any) -> None:
         node.add(vmid, f"name: web{vmid}\nsmbios1: uuid={UUID[:-3]}{vmid}\n", running=vmid % 2 == 0)
     assert len(run_module(proxmox_rng_info.main)["guests"]) == 20
     assert len(node.calls()) == (2 if node.files else 22)
+
+
+RESTART = [{"guest": "web1", "restart": True}]
+
+
+@pytest.mark.parametrize("faults", [{}, {"stubborn": [101]}])
+def test_a_restart_applies_what_is_pending(faults: dict[str, Any], node: Node, run_module: Any) -> None:
+    node.add(101, "name: web1\n", running=True)
+    node.add(102, "lock: suspended\nname: asleep\n")
+    node.site(faults=faults)
+    result = run_module(proxmox_rng.main, devices=RESTART, restart_force=True, restart_timeout=5)
+    assert outcome(result) == (True, "added", "added", None)
+    assert node.text(101) == f"name: web1\nrng0: {OURS}\n"
+    assert [call[1].rpartition("/")[2] for call in node.writes] == ["config", "shutdown", "start"]
+    assert node.writes[1][2:6] == ["--timeout", "5", "--forceStop", "1"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "other", "why", "error"),
+    [
+        ({"paused": [101]}, "", "it is paused", None),
+        ({"ha": [101]}, "", "it is managed by HA, which has to restart it", None),
+        ({}, "lock: migrate\n", r"web2 (102) is locked (migrate)", None),
+        (
+            {"stubborn": [101]},
+            "",
+            "cannot hot-plug",
+            "it was asked to shut down and runs on after 5 seconds (VM quit/powerdown failed - got timeout)",
+        ),
+    ],
+    ids=["paused", "managed", "busy", "stubborn"],
+)
+def test_a_guest_that_is_not_restarted_runs_on(
+    faults: dict[str, Any], other: str, why: str, error: str | None, node: Node, run_module: Any
+) -> None:
+    node.add(101, "name: web1\n", running=True)
+    node.add(102, f"{other}name: web2\n")
+    node.site(faults=faults)
+    result = run_module(proxmox_rng.main, devices=RESTART, restart_timeout=5)
+    assert outcome(result)[:3] == (True, "added", "needs_restart")
+    assert bool(error) == bool(outcome(result)[3])
+    assert str(outcome(result)[3]).startswith(str(error))
+    assert why in result["guests"][0]["reason"]
+    assert (node.root / "run/qemu-server/101.pid").exists()
+
+
+def test_a_guest_that_does_not_start_again(node: Node, run_module: Any) -> None:
+    node.add(101, "name: web1\n", running=True)
+    node.site(faults={"no start": [101]})
+    error = outcome(run_module(proxmox_rng.main, devices=RESTART))[3]
+    assert error == "it was shut down and does not start again (start failed: QEMU exited with code 1)"
