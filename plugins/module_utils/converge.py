@@ -35,7 +35,8 @@ class Capabilities:
 
     ``paths`` are the only sources of kind random that it takes, where there is such a list; ``slots`` how many RNGs a
     guest can have, where that is limited: adding one to a full guest then takes the place of another. ``rates`` is
-    whether it can limit the rate, ``restart`` whether its guests can be shut down and started again.
+    whether it can limit the rate, ``restart`` whether its guests can be shut down and started again,
+    ``tells_off`` whether it can be seen that a driver option was switched off, and not just left out.
     """
 
     max_bytes: int
@@ -47,6 +48,7 @@ class Capabilities:
     slots: Optional[int] = None
     rates: bool = True
     restart: bool = False
+    tells_off: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def decide(
         return _refused(guest, guest.error)
     if guest.blocked_on(TEMPLATE):
         return _left_alone(guest, guest.blocked_on(TEMPLATE))
+    if wanted is not None and not capabilities.tells_off:
+        wanted = replace(wanted, driver=tuple(option for option in wanted.driver if option[1]))
     obstacle = _cannot_carry(wanted, capabilities) or _cannot_start(wanted, guest)
     if obstacle:
         return _refused(guest, obstacle)

@@ -26,11 +26,12 @@ from ..text import printable
 from ..transport import process
 from ..transport.qmp import GoneError, Monitor, connect_in_turn
 from ..transport.source import check_source
-from . import qemu_config
+from . import qemu_config, qemu_views
+from .guest_view import GuestOptions
 from .qemu_guests import Entry, derived_uuid, find, identified
 from .qemu_options import Options
 
-CAPABILITIES = Capabilities(max_bytes=MAX_BYTES)
+CAPABILITIES = Capabilities(max_bytes=MAX_BYTES, tells_off=False)
 
 OPERATION_SECONDS = 30.0  # that all commands of one operation on one guest may take
 _WORKERS = 8
@@ -175,6 +176,14 @@ class Session:
                     return
                 monitor.wait_event("DEVICE_DELETED", min(_POLL, left))
 
+    def guest_view(self, guest: ObservedGuest, options: GuestOptions) -> Dict[str, Any]:
+        """What the running guest says through its agent."""
+        return qemu_views.guest_view(self._backend.entry(guest.uuid), guest, options)
+
+    def host_view(self, guest: ObservedGuest, dummy_processes: Mapping[str, int], monitor: bool) -> Dict[str, Any]:
+        """What the host and, if wanted, the guest's QEMU itself say of the guest's RNGs."""
+        return qemu_views.host_view(self._backend.entry(guest.uuid), guest, monitor)
+
     def _clear(self, monitor: Monitor, uuid: str, alias: str) -> None:
         gone = self._leaving.pop((uuid, alias), None)
         if gone is not None:
@@ -200,6 +209,10 @@ class Backend:
 
     def session(self, readonly: bool = False) -> Session:
         return Session(self, readonly)
+
+    def processes(self) -> Dict[str, int]:
+        """Nothing: the guests were found by their processes."""
+        return {}
 
     def find(self) -> List[Entry]:
         entries, self.notes = find(self.options.sockets, self.options.processes)

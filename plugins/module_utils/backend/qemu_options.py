@@ -44,7 +44,7 @@ def parse_options(options: Mapping[str, Any]) -> Options:
         _check_absolute(f"configs.{printable(name, 60)}", path)
     for option, paths in (("config_dir", [options["config_dir"]]), ("config_roots", options["config_roots"])):
         for path in paths:
-            if path is not None:
+            if path:
                 _check_absolute(option, path)
     return Options(
         sockets=tuple(options["sockets"]),

@@ -48,6 +48,7 @@ class Words:
     manager: str = ""
     monitors: Tuple[str, ...] = ()
     agent: str = ""
+    agent_chardev: str = ""
     config_files: Tuple[str, ...] = ()
     rngs: Tuple[Mapping[str, str], ...] = ()
     objects: Tuple[Mapping[str, str], ...] = ()
@@ -64,13 +65,15 @@ def parse_words(words: Sequence[str]) -> Words:
     chardevs = [parse_properties(value, "backend") for name, value in options if name == "chardev"]
     names = [parse_properties(value, "guest") for name, value in options if name == "name"]
     machines = [parse_properties(value, "type") for name, value in options if name in ("M", "machine")]
+    agent = _agent(devices, chardevs)
     return Words(
         name=next((found["guest"] for found in reversed(names) if found.get("guest")), ""),
         uuid=next((value.lower() for name, value in reversed(options) if name == "uuid"), ""),
         machine=next((found["type"] for found in reversed(machines) if found.get("type")), ""),
         manager=_manager(options, objects),
         monitors=_monitors(options, chardevs),
-        agent=_agent(devices, chardevs),
+        agent=agent.get("path", ""),
+        agent_chardev=agent.get("id", ""),
         config_files=tuple(value for name, value in options if name == "readconfig"),
         rngs=tuple(found for found in devices if is_rng(found)),
         objects=tuple(found for found in objects if found.get("qom-type", "").startswith("rng-")),
@@ -168,15 +171,15 @@ def _listens(address: Mapping[str, str]) -> bool:
     return bool(address.get("path")) and address.get("server", "off") in _TRUE
 
 
-def _agent(devices: Sequence[Mapping[str, str]], chardevs: Sequence[Mapping[str, str]]) -> str:
-    """The UNIX socket behind the port of the guest's agent."""
+def _agent(devices: Sequence[Mapping[str, str]], chardevs: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """The chardev behind the port of the guest's agent, where that is a UNIX socket."""
     named = {chardev.get("id"): chardev for chardev in chardevs}
     for device in devices:
         if device.get("driver") == "virtserialport" and device.get("name") == AGENT_PORT:
             chardev = named.get(device.get("chardev"), {})
             if chardev.get("backend") == "socket" and _listens(chardev):
-                return chardev["path"]
-    return ""
+                return chardev
+    return {}
 
 
 def _manager(options: Sequence[Tuple[str, str]], objects: Sequence[Mapping[str, str]]) -> str:

@@ -114,6 +114,15 @@ def ask_for_state() -> Conversation[State]:
     )
 
 
+def ask_whether_open(chardev: str) -> Conversation[Optional[bool]]:
+    """Whether the guest has opened the port behind this chardev; None where QEMU does not tell."""
+    listed = _unless_refused((yield command("query-chardev")))
+    for item in listed if isinstance(listed, list) else ():
+        if _mapping(item).get("label") == chardev and isinstance(item.get("frontend-open"), bool):
+            return bool(item["frontend-open"])
+    return None
+
+
 def _ask_for_device(path: str, name: str, kind: str) -> Conversation[Plugged]:
     rng = yield from ask_for_rng(path, name)
     backend = parse_path("rng", parse_answer((yield _get(path, "rng"))))

@@ -81,12 +81,10 @@ def test_where_nothing_can_be_plugged_in_it_waits_for_the_restart(start: Start, 
 def test_an_egd_socket(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "guest.cfg"
     file.write_text(
-        '[object "e"]\n  qom-type = "rng-egd"\n  chardev = "c"\n[device "d"]\n  driver = "virtio-rng-pci"\n  rng = "e"\n'
+        '[chardev "c"]\n  backend = "socket"\n  path = "/run/fleet-none.sock"\n  reconnect = "10"\n'
+        '[object "e"]\n  qom-type = "rng-egd"\n  chardev = "c"\n'
+        '[device "d"]\n  driver = "virtio-rng-pci"\n  rng = "e"\n'
     )
-    text = (
-        '[chardev "c"]\n  backend = "socket"\n  path = "/run/fleet-none.sock"\n  reconnect = "10"\n' + file.read_text()
-    )
-    file.write_text(text)
     guest = start("fleet-egd", "pc", "-S", "-readconfig", str(file))
     seen = observe()[guest.name]
     assert seen["config"] == seen["live"]

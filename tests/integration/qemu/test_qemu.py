@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from integration.qemu.conftest import Q35, Start
+from integration.qemu.conftest import AGENT, Q35, Start
 from integration.qemu.machine import CURRENT, Machine, converge, observe
 from lab.process import wait_for
 
@@ -130,3 +130,32 @@ def test_a_dead_guest_leaves_its_socket(start: Start) -> None:
     assert guest.name not in observe(sockets=[str(guest.qmp)])
     assert "no guest of this name" in converge(guest)["error"]
     guest.stop()
+
+
+def test_what_guest_and_host_say(guest: Machine) -> None:
+    converge(guest)
+    wait_for("the guest's driver", lambda: guest.run(f"cat {CURRENT}").startswith("virtio_rng."))
+    mine = {"guests": [guest.name], "guest_view": True, "host_view": True, "monitor": True, "timeout": 120}
+    for execute in (False, True):
+        seen = observe(guest_exec=execute, **mine)[guest.name]
+        inside, outside = seen["guest_view"], seen["host_view"]
+        assert (inside["status"], inside["driver"]) == ("seen", True)
+        assert inside["rng"]["current"].startswith("virtio_rng.")
+        assert (outside["status"], [opened["open"] for opened in outside["open"]]) == ("seen", [True])
+        assert [(rng["id"], rng["max_bytes"]) for rng in outside["qemu"]] == [("ua-fleet-rng", 1024)]
+    draw = {"seconds": 10, "bytes": 4096}
+    measured = observe(guest_exec=True, measure=draw, **mine)[guest.name]["guest_view"]["measured"]
+    assert measured["status"] == "measured"
+    assert 0 < measured["bytes_per_second"] < 1200
+
+
+def test_an_agent_in_use_or_absent(guest: Machine, start: Start) -> None:
+    other = start("fleet-quiet", "pc", "-S", "-device", "virtio-serial-pci", *AGENT)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(guest.agent_socket))
+        seen = observe(guest_view=True, guests=[guest.name, other.name], timeout=3)
+    assert seen[guest.name]["guest_view"]["status"] == "timed out"
+    assert "another program is connected" in seen[guest.name]["guest_view"]["why"]
+    assert seen[other.name]["guest_view"]["status"] == "no agent"
+    wait_for("the agent", guest.answers)
+    other.stop()

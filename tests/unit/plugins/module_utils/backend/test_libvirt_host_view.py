@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.backend import host_view
 from ansible_collections.fleet.rng.plugins.module_utils.backend import libvirt_host_view as backend
 from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice
 from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError
@@ -205,7 +206,7 @@ def test_what_qemu_says_of_its_devices(host: Callable[..., None]) -> None:
     seen = view(guest("/dev/urandom"), connection)
     assert seen["qemu"] == RECORDED["urandom"]["rngs"]
     assert seen["qemu_why"] is None
-    assert all(0 < seconds <= backend.MONITOR_SECONDS for seconds in connection.patience)
+    assert all(0 < seconds <= host_view.MONITOR_SECONDS for seconds in connection.patience)
 
 
 def test_a_monitor_that_refuses_leaves_the_rest(host: Callable[..., None]) -> None:
@@ -220,7 +221,7 @@ def test_a_monitor_that_refuses_leaves_the_rest(host: Callable[..., None]) -> No
 def test_a_monitor_that_takes_its_time_is_left(host: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     host((URANDOM, "/dev/urandom"))
     clock = iter([0.0, 0.0, 9.5, 10.5])
-    monkeypatch.setattr(backend, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(host_view, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     connection = Monitor(RECORDED["urandom"]["answers"])
     seen = view(guest("/dev/urandom"), connection)
     assert connection.patience == [10.0, 0.5]

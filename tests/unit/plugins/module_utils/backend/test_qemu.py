@@ -110,6 +110,14 @@ def test_it_adds_replaces_and_removes(start: Start, converge: Any) -> None:
     assert (qemu.devices, qemu.objects) == ({}, {})
 
 
+def test_an_option_that_is_off_is_like_none(start: Start, converge: Any) -> None:
+    qemu = start()
+    assert converge(driver={"ats": False, "packed": True})["live"] == "added"
+    assert qemu.devices["ua-fleet-rng"]["packed"] is True
+    assert converge(driver={"iommu": False, "packed": True})["live"] == "unchanged"
+    assert converge(driver={"packed": False})["live"] == "replaced"
+
+
 def test_check_mode_makes_no_writing_call(start: Start, converge: Any) -> None:
     qemu = start()
     assert converge(check=True)["live"] == "added"

@@ -35,4 +35,5 @@ def test_paths(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidValueError, match=message):
         parse_options({**defaults, **given})
     parsed = parse_options({**defaults, "configs": {"b": "/b", "a": "/a"}, "config_dir": "/c", "config_roots": []})
+    assert parse_options({**defaults, "config_dir": ""}).config_dir == ""
     assert (parsed.configs, parsed.config_dir, parsed.config_roots) == ((("a", "/a"), ("b", "/b")), "/c", ())
