@@ -13,8 +13,8 @@ options:
     description:
       - Whether to find guests by the QEMU processes of the host. Their command lines tell their QMP sockets (C(-qmp),
         or C(-mon) with C(mode=control)), their names, their agents' sockets and their configuration files.
-      - Guests that libvirt, Proxmox VE or Ganeti started are left alone, and RV(host.hypervisor.skipped) of
-        M(fleet.rng.qemu_rng_info) says so.
+      - Guests that libvirt, Proxmox VE or Ganeti started are left alone, and
+        RV(fleet.rng.qemu_rng_info#module:host.hypervisor.skipped) says so.
     type: bool
     default: true
   sockets:

@@ -155,10 +155,34 @@ guests:
       type: dict
       sample: {"live": "no free PCIe port (pcie-root-port with an id) to plug an RNG into while it runs"}
     guest_view:
-      description: As RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view). V(null) without O(guest_view).
+      description:
+        - What the guest itself says, with the keys of RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view).
+          V(null) without O(guest_view), and for guests that are not among O(guests).
+        - All of it is in the hands of the guest. Texts are shortened, and what is not printable in them is escaped.
       type: dict
+      contains:
+        status:
+          description:
+            - As there. V(timed out) also when another program is connected to the agent's socket.
+          type: str
+          sample: seen
+        why:
+          description: What stands behind the status, or V(null).
+          type: str
+        driver:
+          description: Whether the driver for virtio RNGs is there; V(null) where that is not verifiable.
+          type: bool
+        rng:
+          description: The kernel RNG of the guest, as RV(fleet.rng.rng_info#module:rng) describes it, or V(null).
+          type: dict
+        measured:
+          description: What came of O(measure), or V(null).
+          type: dict
     host_view:
-      description: As RV(fleet.rng.libvirt_rng_info#module:guests[].host_view). V(null) without O(host_view).
+      description:
+        - What the host sees of the guest's QEMU, with the keys of
+          RV(fleet.rng.libvirt_rng_info#module:guests[].host_view). V(null) without O(host_view), and for guests that
+          are not among O(guests).
       type: dict
     notes:
       description: What one should know before the guest is changed.
