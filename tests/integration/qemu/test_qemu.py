@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from integration.qemu.conftest import AGENT, Q35, Start
 from integration.qemu.machine import CURRENT, Machine, converge, observe
-from lab.process import wait_for
+from lab.process import PATIENCE, wait_for
 
 # Reads 64 bytes at a time, until told to stop; then says how many reads there were. A failed one ends it badly.
 READER = """
@@ -119,6 +122,31 @@ def test_a_frozen_qemu_stops_nobody(start: Start) -> None:
     assert seen[other.name]["error"] is None
     frozen.stop()
     other.stop()
+
+
+def is_served(guest: Machine) -> bool:
+    """Whether somebody is connected to the monitor of the modules."""
+    lines = Path("/proc/net/unix").read_text().splitlines()
+    return any(line.split()[5] == "03" and line.endswith(f" {guest.qmp}") for line in lines)
+
+
+def test_a_guest_that_is_killed_meanwhile(start: Start) -> None:
+    guest = start("fleet-dying", "q35", "-S", *Q35)
+    assert converge(guest)["live"] == "added"
+    assert guest.process is not None
+    with ThreadPoolExecutor(1) as pool:
+        # Without a system nobody lets go of the device, so the module waits.
+        run = pool.submit(converge, guest, wait=600, state="absent")
+        served = 0
+        while served < 20:  # in a row: by then it waits
+            served = served + 1 if is_served(guest) else 0
+            time.sleep(0.1)
+            assert not run.done()
+        guest.process.kill()
+        outcome = run.result(PATIENCE)
+    assert "QMP socket" in outcome["error"]
+    assert "QEMU" in outcome["error"] or "nobody answers" in outcome["error"]
+    guest.stop()
 
 
 def test_a_dead_guest_leaves_its_socket(start: Start) -> None:
