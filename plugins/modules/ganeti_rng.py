@@ -12,7 +12,7 @@ version_added: 0.1.0
 short_description: Give instances of a Ganeti cluster the virtio RNG that they should have
 description:
   - Gives each instance in O(devices) the virtio random number generator asked for, by the instance's own hypervisor
-    parameters, with C(gnt-instance modify). Nothing is restarted.
+    parameters, with C(gnt-instance modify). Nothing is restarted unless O(devices[].restart) allows it.
   - That is the parameter C(virtio_rng) where the cluster knows it (some builds of Ganeti do) and it can say all of
     the device, which is an unlimited one from V(/dev/urandom) or V(/dev/random). Otherwise it is words of our own in
     C(kvm_extra), of which every other byte stays as it is.
@@ -27,12 +27,16 @@ notes:
   - Runs on the master, as root. Elsewhere it fails and names the master.
   - What an instance really runs with is read from the command line of its QEMU, for those whose primary node is the
     master. Of others it is not known, so RV(guests[].live) is V(not_applicable).
-  - The sources are character devices, whose path has neither spaces nor quotes nor backslashes, and V(builtin). A
-    source is tried on the master only.
+  - The sources are character devices, whose path is ASCII without spaces, quotes and backslashes, and V(builtin).
+    A source is tried on the master only.
   - Ganeti has no way to change a parameter only if it still is what one has read. Each change is based on a reading
     of the moment before, and everything is read again after it.
   - A change is a job of Ganeti. One that has to wait for other jobs of the same instance for more than a minute, such
     as its migration or backup, is cancelled, and the instance has an error.
+  - A restart is a C(gnt-instance reboot) with C(--type=hard). Ganeti itself pulls the plug of an instance that has not
+    shut down within O(restart_timeout), so nothing is restarted without O(restart_force). Nothing is restarted
+    either while any job of the cluster migrates, moves, evacuates or exports instances.
+  - Ganeti itself warns of migrating an instance whose parameters have changed before it was restarted.
 extends_documentation_fragment:
   - fleet.rng.devices
   - fleet.rng.ganeti
@@ -92,6 +96,7 @@ guests:
     live:
       description:
         - V(needs_restart) means that the guest runs with another RNG until its next hard reboot.
+        - V(added), V(replaced) and V(removed) are guests that were restarted, for which O(devices[].restart) is needed.
         - V(unchanged) means that it runs with the one that it should have.
         - V(not_applicable) means that it does not run, or on another node than the master.
       type: str

@@ -10,7 +10,6 @@ with ours it carries a copy of theirs along, and gives it back when ours goes.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -18,18 +17,24 @@ from ..codec import ganeti as codec
 from ..codec import luxi
 from ..converge import OWN_ALIAS, Capabilities, is_own
 from ..device import MAX_BYTES, Rate, RngDevice, Source
-from ..errors import GuestError, InvalidValueError, TimedOutError, UnsafeSourceError
+from ..errors import (
+    GuestDownError,
+    GuestError,
+    InvalidValueError,
+    LeftRunningError,
+    TimedOutError,
+    UnsafeSourceError,
+)
 from ..observation import CONFIG, LIVE, Devices, FoundDevice, ObservedGuest
 from ..text import printable
 from ..transport.ganeti import Master, command_line
 from ..transport.process import qemu_processes
 from ..transport.source import check_source
+from .ganeti_jobs import JOB_SECONDS, Jobs
 from .guest_view import ERROR, GuestOptions, not_seen
 
-CAPABILITIES = Capabilities(max_bytes=MAX_BYTES, sources=("random", "builtin"), hotplug=False)
+CAPABILITIES = Capabilities(max_bytes=MAX_BYTES, sources=("random", "builtin"), hotplug=False, restart=True)
 
-JOB_SECONDS = 60.0  # a job waits for what others do with the instance
-_POLL = 0.1
 _ROOT = (0, 0)  # what Ganeti starts QEMU as
 _DEFAULT = "default"  # takes away an instance's own value
 
@@ -207,13 +212,41 @@ class Session:
             if (value != own.get(parameter) if value != _DEFAULT else parameter in own)
         }
         if values:
-            self._backend.modify(name, values)
+            self._backend.jobs.modify(name, values)
             # The next change is based on what this one made of it.
             instance = luxi.parse_instances(self._master.instances(luxi.FIELDS, record.instance.uuid))[0]
             self._backend.records[instance.uuid] = _Record(record.cluster, instance)
 
     def wait_removed(self, dummy_guest: ObservedGuest, dummy_aliases: Tuple[str, ...], dummy_seconds: float) -> None:
         """Nothing is ever removed from a running guest."""
+
+    def busy(self) -> str:
+        """Why no instance may be restarted now; empty when any may."""
+        job = luxi.parse_unfinished(self._master.unfinished())
+        return f"Ganeti has not ended {job}" if job else ""
+
+    def restart(self, guest: ObservedGuest, seconds: float, force: bool) -> None:
+        """Let Ganeti end and start the instance in one job. One that is off is started.
+
+        :raises LeftRunningError: when nothing was tried.
+        :raises GuestDownError: when it does not start again.
+        """
+        record = self._read(guest)
+        if record.instance.running and not force:
+            raise LeftRunningError(
+                "Ganeti pulls the plug of an instance that does not shut down in time, which only restart_force allows"
+            )
+        try:
+            if record.instance.running:
+                self._backend.jobs.reboot(guest.name, int(seconds))
+            else:
+                self._backend.jobs.start(guest.name)
+        except TimedOutError:
+            raise
+        except GuestError as error:
+            if self._read(guest).instance.running is not True:
+                raise GuestDownError(f"it was shut down and does not start again ({error})") from error
+            raise
 
     def guest_view(self, dummy_guest: ObservedGuest, dummy_options: GuestOptions) -> Dict[str, Any]:
         return not_seen(ERROR, "instances of Ganeti are not asked through their agents; ask them over SSH")
@@ -233,7 +266,7 @@ class Backend:
     ) -> None:
         self.master = master or Master()
         self.exclusive = exclusive
-        self.job_seconds = job_seconds
+        self.jobs = Jobs(self.master, job_seconds)
         self.records: Dict[str, _Record] = {}  # by UUID; only one worker at a time has to do with a guest
         self._cluster: Optional[luxi.Cluster] = None
 
@@ -244,27 +277,6 @@ class Backend:
         if self._cluster is None:
             self._cluster = luxi.parse_cluster(self.master.cluster())
         return self._cluster
-
-    def modify(self, name: str, values: Mapping[str, str]) -> None:
-        """Give an instance parameters of its own, and wait for the job that does it.
-
-        :raises GuestError: with Ganeti's reason.
-        :raises TimedOutError: when it began and did not come to an end.
-        """
-        given = ",".join(f"{parameter}={codec.escape(value)}" for parameter, value in values.items())
-        job = luxi.parse_job_id(self.master.modify(name, given))
-        until = time.monotonic() + self.job_seconds
-        while not luxi.parse_job(self.master.job(job)):
-            if time.monotonic() > until:
-                self._give_up(job)
-            time.sleep(_POLL)
-
-    def _give_up(self, job: int) -> None:
-        answer = self.master.cancel(job)
-        waited = f"Ganeti's job {job} has not ended within {self.job_seconds:g} seconds"
-        if isinstance(answer, list) and answer[:1] == [True]:
-            raise GuestError(f"{waited}, since other jobs have the instance, and was cancelled")
-        raise TimedOutError(f"{waited}; it goes on")
 
     def hypervisor(self, dummy_session: Session) -> Dict[str, Any]:
         return {

@@ -33,7 +33,8 @@ _OPTIONS = {"-object": "qom-type", "-device": "driver", "-chardev": "backend"}  
 _QEMU_PERIOD = 65536  # milliseconds, where nobody says otherwise
 _DRIVER_PROPERTIES = {"iommu": "iommu_platform", "ats": "ats", "packed": "packed", "page_per_vq": "page-per-vq"}
 _SWITCH = {"on": True, "yes": True, "true": True, "y": True, "off": False, "no": False, "false": False, "n": False}
-_NOT_SPELLED = re.compile(r"[\s'\"\\]")
+# Neither what a shell reads in its own way, nor what Ganeti's daemons cannot store where they run without a locale.
+_SPELLED = re.compile(r"[!#-&(-\[\]-~]*")
 _MAX_JSON = 65536
 
 
@@ -183,10 +184,12 @@ def render_rng(device: RngDevice, name: str) -> str:
     """
     if device.source.kind == "builtin":
         backend = f"rng-builtin,id={name}"
-    elif device.source.kind == "random" and not _NOT_SPELLED.search(device.source.path):
+    elif device.source.kind == "random" and _SPELLED.fullmatch(device.source.path):
         backend = f"rng-random,id={name},filename={device.source.path.replace(',', ',,')}"
     else:
-        allowed = "builtin, or a path without spaces, quotes and backslashes, for Ganeti's kvm_extra"
+        allowed = (
+            "builtin, or a path of ASCII characters without spaces, quotes and backslashes, for Ganeti's kvm_extra"
+        )
         raise InvalidValueError("source", str(device.source), allowed)
     words = [f"virtio-rng-pci{device.model[len('virtio') :]}", f"rng={name}", f"id={OWN_ALIAS}"]
     if device.rate.max_bytes is not None:

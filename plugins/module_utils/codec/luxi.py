@@ -20,6 +20,7 @@ FIELDS = ("name", "uuid", "oper_state", "pnode", "hypervisor", "os", "custom_hvp
 _NORMAL = 0  # the status of a field; with any other it has no value
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ON_THE_MOVE = ("MIGRATE", "FAILOVER", "INSTANCE_MOVE", "EVACUATE", "BACKUP_EXPORT", "REPLACE_DISKS")
 _SUCCESS, _FAILURES = "success", ("error", "canceled")
 
 
@@ -141,6 +142,15 @@ def parse_job(answer: Any) -> bool:
     if status in _FAILURES:
         raise GuestError(f"Ganeti's job ended as {status}: {printable(_reason(results), 300)}")
     return bool(status == _SUCCESS)
+
+
+def parse_unfinished(answer: Any) -> str:
+    """A job that has not ended and moves or saves instances, as Ganeti sums it up; empty when there is none."""
+    rows = _mapping(answer).get("data")
+    if not isinstance(rows, list):
+        raise HypervisorError("Ganeti's list of jobs cannot be understood")
+    summaries = [_reason(value) for row in rows for value in (row if isinstance(row, list) else [])]
+    return next((printable(text, 100) for text in summaries if any(word in text for word in _ON_THE_MOVE)), "")
 
 
 def parse_job_id(output: str) -> int:

@@ -55,6 +55,22 @@ class Master:
             raise GuestError("one of its parameters has a NUL character, which no command can pass on")
         return self._command(["modify", "--submit", "-H", parameters, "--", name])
 
+    def reboot(self, name: str, seconds: int) -> str:
+        """Submit a job that ends a running instance and starts it with its parameters of now.
+
+        :param seconds: how long it has to shut down. After that Ganeti pulls its plug.
+        """
+        return self._command(["reboot", "--submit", "--type=hard", f"--shutdown-timeout={seconds}", "--", name])
+
+    def start(self, name: str) -> str:
+        """Submit a job that starts an instance."""
+        return self._command(["startup", "--submit", "--", name])
+
+    def unfinished(self) -> Any:
+        """The jobs that have not ended: what they do."""
+        states = [["=", "status", status] for status in ("queued", "waiting", "running", "canceling")]
+        return self._ask("Query", ["job", ["summary"], ["|", *states]])
+
     def job(self, number: int) -> Any:
         """What became of a job: its status and results."""
         return self._ask("QueryJobs", [[number], ["status", "opresult"]])

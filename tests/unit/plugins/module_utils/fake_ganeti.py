@@ -9,6 +9,8 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.backend import ganeti as backend
 from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError
 
 NODE = "node1.example.org"
@@ -27,6 +29,7 @@ class FakeMaster:
         self.before_modify: Callable[[], None] | None = None
         self.job: Callable[[int], Any] = lambda number: [self.jobs[number]]
         self.read_only = False
+        self.moving: list[str] = []
 
     def add(self, name: str, extra: str | None = None, **values: Any) -> dict[str, Any]:
         number = len(self.rows) + 1
@@ -82,8 +85,25 @@ class FakeMaster:
                 own.pop(parameter, None)
             else:
                 own[parameter] = value
+        return self._submitted()
+
+    def _submitted(self) -> str:
         self.jobs[len(self.jobs) + 1] = ["success", [[]]]
         return f"\nJobID: {len(self.jobs)}\n"
+
+    def reboot(self, name: str, seconds: int) -> str:
+        assert not self.read_only, "a writing call"
+        self.writes.append(("reboot", f"{name} {seconds}"))
+        return self._submitted()
+
+    def start(self, name: str) -> str:
+        assert not self.read_only, "a writing call"
+        self.writes.append(("start", name))
+        self.rows[name]["oper_state"] = True
+        return self._submitted()
+
+    def unfinished(self) -> Any:
+        return {"fields": [], "data": [[[0, [summary]]] for summary in self.moving]}
 
     def cancel(self, number: int) -> Any:
         self.writes.append(("cancel", number))
@@ -101,3 +121,17 @@ def unescape(text: str) -> list[str]:
             parts[-1] += text[at]
         at += 1
     return parts
+
+
+def runs_with(monkeypatch: pytest.MonkeyPatch, row: dict[str, Any], extra: str) -> None:
+    """Let the instance run here, with these words beside others on the command line of its QEMU."""
+    row["oper_state"] = True
+    monkeypatch.setattr(backend, "qemu_processes", lambda: {row["uuid"]: 77})
+    words = ["/usr/bin/qemu-system-x86_64", "-name", "vm1", *extra.split(" "), "-device", "virtio-net-pci,id=nic"]
+    monkeypatch.setattr(backend, "command_line", lambda pid: words if pid == 77 else [])
+
+
+def outcome(result: dict[str, Any]) -> tuple[Any, ...]:
+    """What became of the only guest of a module run."""
+    (guest,) = result["guests"]
+    return guest["changed"], guest["config"], guest["live"], guest["error"]

@@ -11,9 +11,8 @@ import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.backend import ganeti as backend
 from ansible_collections.fleet.rng.plugins.module_utils.codec import ganeti as codec
 from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, UnsafeSourceError
-from ansible_collections.fleet.rng.plugins.module_utils.module import apply
 from ansible_collections.fleet.rng.plugins.modules import ganeti_rng, ganeti_rng_info
-from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.fake_ganeti import FakeMaster
+from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.fake_ganeti import FakeMaster, outcome, runs_with
 
 OWN = (
     "-object rng-random,id=ua-fleet-rng-source,filename=/dev/urandom "
@@ -23,29 +22,6 @@ THEIRS = "-object rng-random,id=rng0,filename=/dev/random -device virtio-rng-pci
 VM = {"guest": "vm1"}
 GONE = {"guest": "vm1", "state": "absent"}
 UNLIMITED = {"guest": "vm1", "max_bytes": "unlimited"}
-
-
-@pytest.fixture
-def master(monkeypatch: pytest.MonkeyPatch) -> FakeMaster:
-    found = FakeMaster()
-    monkeypatch.setattr(backend, "Master", lambda: found)
-    monkeypatch.setattr(backend, "qemu_processes", dict)
-    monkeypatch.setattr(backend, "check_source", lambda source, user: None)
-    monkeypatch.setattr(backend.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(apply.time, "sleep", lambda seconds: None)
-    return found
-
-
-def runs_with(monkeypatch: pytest.MonkeyPatch, row: dict[str, Any], extra: str) -> None:
-    row["oper_state"] = True
-    monkeypatch.setattr(backend, "qemu_processes", lambda: {row["uuid"]: 77})
-    words = ["/usr/bin/qemu-system-x86_64", "-name", "vm1", *extra.split(" "), "-device", "virtio-net-pci,id=nic"]
-    monkeypatch.setattr(backend, "command_line", lambda pid: words if pid == 77 else [])
-
-
-def outcome(result: dict[str, Any]) -> tuple[Any, ...]:
-    (guest,) = result["guests"]
-    return guest["changed"], guest["config"], guest["live"], guest["error"]
 
 
 @pytest.mark.parametrize("version", ["3.0.2", "3.1.1"])

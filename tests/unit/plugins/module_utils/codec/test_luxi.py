@@ -104,3 +104,12 @@ def test_the_number_of_a_job() -> None:
     assert luxi.parse_job_id("\nPlease don't forget\nJobID: 4711\n") == 4711
     with pytest.raises(GuestError, match=r"told no job: nothing\\x0a"):
         luxi.parse_job_id("nothing\nJobID: x")
+
+
+def test_jobs_that_move_instances() -> None:
+    rows = [[[0, ["INSTANCE_SET_PARAMS(vm1)"]]], [[0, ["INSTANCE_STARTUP(vm2)", "INSTANCE_MIGRATE(vm2)"]]]]
+    assert luxi.parse_unfinished({"data": rows}) == "INSTANCE_STARTUP(vm2), INSTANCE_MIGRATE(vm2)"
+    assert luxi.parse_unfinished({"data": rows[:1]}) == luxi.parse_unfinished({"data": []}) == ""
+    assert luxi.parse_unfinished({"data": [None, [[2, None]]]}) == ""
+    with pytest.raises(HypervisorError, match="list of jobs cannot be understood"):
+        luxi.parse_unfinished([])

@@ -77,6 +77,9 @@ def test_questions(serve: Serve) -> None:
     asked = serve(b'{"success": true, "result": [false, "no"]}\3')
     assert Master().cancel(7) == [False, "no"]
     assert asked == [{"method": "CancelJob", "args": [7]}]
+    asked = serve(b'{"success": true, "result": {"data": []}}\3')
+    assert Master().unfinished() == {"data": []}
+    assert asked[0]["args"][:2] == ["job", ["summary"]]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +151,17 @@ def test_changes(command: Callable[[str], Path]) -> None:
     parameters = "kvm_extra=-a 'b' \"c\"\\, $(d) `e` \\\\ \n*"
     assert "JobID: 4\n" in Master().modify("vm1", parameters)
     assert words.read_text().split("\0") == ["modify", "--submit", "-H", parameters, "--", "vm1", ""]
+
+
+def test_restarts(command: Callable[[str], Path]) -> None:
+    words = command("echo JobID: 5 >&2")
+    assert "JobID: 5" in Master().reboot("vm1", 30)
+    assert words.read_text().split("\0")[:-1] == [
+        *("reboot", "--submit", "--type=hard", "--shutdown-timeout=30"),
+        *("--", "vm1"),
+    ]
+    assert "JobID: 5" in Master().start("vm1")
+    assert words.read_text().split("\0")[:-1] == ["startup", "--submit", "--", "vm1"]
 
 
 def test_changes_that_are_refused(command: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
