@@ -97,6 +97,7 @@ class Session:
         if state.leftovers:
             notes += (f"has {', '.join(state.leftovers)} without a device; the next change removes that",)
         blocked = ((CONFIG, state.blocked),) if not state.driver else ()
+        why_not = state.blocked or _fixed(state, config)
         return ObservedGuest(
             name=entry.name,
             uuid=entry.uuid,
@@ -106,7 +107,7 @@ class Session:
             machine=state.machine,
             config=config.rngs,
             live=tuple(rng.found for rng in state.rngs),
-            blocked=blocked + (((LIVE, state.blocked),) if state.blocked else ()),
+            blocked=blocked + (((LIVE, why_not),) if why_not else ()),
             notes=notes,
         )
 
@@ -308,6 +309,14 @@ def converse(monitor: Monitor, conversation: qmp.Conversation[qmp.T], seconds: f
     except StopIteration as told:
         result: qmp.T = told.value
         return result
+
+
+def _fixed(state: qmp.State, config: qemu_config.Config) -> str:
+    """Why an RNG is rather replaced at the next start: one more beside a device that has to stay serves nobody."""
+    fixed = [rng.found.alias for rng in state.rngs if not rng.hotpluggable]
+    if not fixed or config.rngs is None:
+        return ""
+    return f"its RNG {printable(fixed[0], 80)} is where nothing can be unplugged while it runs (pcie.0)"
 
 
 def _is_in(models: Mapping[str, str], entry: Entry) -> bool:

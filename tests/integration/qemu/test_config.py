@@ -78,6 +78,19 @@ def test_where_nothing_can_be_plugged_in_it_waits_for_the_restart(start: Start, 
     guest.stop()
 
 
+def test_where_nothing_can_be_unplugged_it_waits_for_the_restart(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "guest.cfg"
+    theirs = '[device "old"]\n  driver = "virtio-rng-pci"\n'  # on pcie.0
+    file.write_text(PORTS + theirs)
+    guest = start("fleet-fixed", "q35", "-S", "-readconfig", str(file))
+    outcome = converge(guest)
+    assert (outcome["config"], outcome["live"], guest.rngs) == ("replaced", "needs_restart", ["old"])
+    restart(guest)
+    assert guest.rngs == ["ua-fleet-rng"]
+    assert converge(guest)["changed"] is False
+    guest.stop()
+
+
 def test_an_egd_socket(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "guest.cfg"
     file.write_text(

@@ -284,6 +284,18 @@ def test_both_layers(start: Start, run_module: Module, tmp_path: Path) -> None:
     assert (tmp_path / "web1.cfg").read_text() == ""
 
 
+def test_a_device_that_cannot_be_unplugged(start: Start, run_module: Module, converge: Any, tmp_path: Path) -> None:
+    qemu = start()
+    qemu.add_rng(bus="pcie.0", hotpluggable=False)
+    options: dict[str, Any] = {"sockets": [qemu.path], "configs": {"web1": f"{tmp_path}/web1.cfg"}}
+    outcome = run_module(qemu_rng.main, **options, devices=[{"guest": "web1"}])["guests"][0]
+    assert (outcome["config"], outcome["live"], outcome["error"]) == ("added", "needs_restart", None)
+    assert "rng0 is where nothing can be unplugged" in outcome["reason"]
+    assert qemu.writes == []
+    assert converge()["live"] != "needs_restart"  # without a next start to wait for
+    assert "ua-fleet-rng" in qemu.devices
+
+
 def test_sources(start: Start, converge: Any, tmp_path: Path) -> None:
     qemu = start()
     assert "datagram" in converge(source="egd+udp://127.0.0.1:7")["error"]
