@@ -202,3 +202,51 @@ def test_a_migration_group_that_does_not_exist_is_an_error_of_its_hypervisors(tm
         "hypervisor mv1: virtio_rng_migration_groups: 'rack_z' is not valid; "
         "allowed: the names of inventory groups that hold this hypervisor: hypervisors, rack_a"
     )
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("kinds"), inventory="kinds")
+
+
+KINDS = ("ganeti", "libvirt", "proxmox", "qemu")
+
+
+def test_one_policy_holds_on_every_kind_of_hypervisor(kinds: dict[str, Any]) -> None:
+    wanted = [kinds["plan"]["hosts"][f"kind-{kind}"]["guests"][0]["wanted"] for kind in KINDS]
+    device = {"source": "/dev/urandom", "max_bytes": 1024, "period": 500, "model": "virtio", "driver": {}}
+    assert wanted == [device] * 4
+    assert kinds["plan"]["warnings"] == []
+
+
+def test_the_plan_says_what_a_kind_cannot_do_while_a_guest_runs(kinds: dict[str, Any]) -> None:
+    guests = {kind: kinds["plan"]["hosts"][f"kind-{kind}"]["guests"][0] for kind in KINDS}
+    assert {kind: (guest["config"], guest["live"]) for kind, guest in guests.items()} == {
+        "ganeti": ("added", "needs_restart"),
+        "libvirt": ("added", "added"),
+        "proxmox": ("added", "needs_restart"),
+        "qemu": ("not_applicable", "added"),
+    }
+    assert guests["proxmox"]["obstacles"] == ["this hypervisor cannot hot-plug an RNG"]
+    restarts = {kind: kinds["plan"]["hosts"][f"kind-{kind}"]["devices"][0].get("restart") for kind in KINDS}
+    assert restarts == {"ganeti": None, "libvirt": None, "proxmox": None, "qemu": True}
+
+
+def test_the_plan_refuses_what_a_kind_cannot_carry(kinds: dict[str, Any]) -> None:
+    refused = {kind: [item["reason"] for item in kinds["plan"]["hosts"][f"kind-{kind}"]["refused"]] for kind in KINDS}
+    assert refused == {
+        "ganeti": ["source egd+unix:/run/egd.sock: this hypervisor offers random, builtin"],
+        "libvirt": [],
+        "proxmox": ["source egd+unix:/run/egd.sock: this hypervisor offers random"],
+        "qemu": [],
+    }
+    rows = [line.split()[:2] for line in kinds["recap"][1:] if line]
+    assert [row for row in rows if row[0].startswith("kind-")][:4] == [[f"kind-{kind}", "2"] for kind in KINDS]
+
+
+def test_the_variable_has_to_name_the_kind_that_answered(tmp_path: Path) -> None:
+    plan = run(tmp_path, "--extra-vars=virtio_rng_hypervisor=qemu", inventory="kinds")["plan"]
+    assert {host.partition("-")[2]: planned["error"] is None for host, planned in plan["hosts"].items()} == {
+        kind: kind == "qemu" for kind in KINDS
+    }
+    assert plan["hosts"]["kind-proxmox"]["error"].endswith("'qemu' is not valid; allowed: auto, proxmox")
