@@ -124,11 +124,8 @@ class Connection:
 
     def has_job(self, entry: DomainEntry) -> bool:
         """Whether it is being migrated, backed up, saved or dumped."""
-        try:
-            return self.ask(entry.handle.jobInfo)[0] in (
-                libvirt.VIR_DOMAIN_JOB_BOUNDED,
-                libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
-            )
+        try:  # one that has only just begun says that it is completed; those that have ended are not listed here
+            return bool(self.ask(entry.handle.jobInfo)[0] != libvirt.VIR_DOMAIN_JOB_NONE)
         except GuestError:
             return False  # it has ended meanwhile
 

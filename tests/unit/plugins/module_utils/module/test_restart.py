@@ -127,7 +127,7 @@ def test_a_guest_that_does_not_start_again(hypervisor: Any, run_module: Any) -> 
     ("facts", "why"),
     [
         ({"paused": True}, "it is paused"),
-        ({"job": 1}, "web1 is being migrated, backed up, saved or dumped"),
+        ({"job": 3}, "web1 is being migrated, backed up, saved or dumped"),
     ],
 )
 def test_guests_that_are_left_running(facts: dict[str, Any], why: str, hypervisor: Any, run_module: Any) -> None:
