@@ -18,20 +18,15 @@ description:
     columns of that.
 notes:
   - Runs on the master, as root. Elsewhere it fails and names the master.
+  - The views are of instances that run on the master itself. An instance has an agent if its parameter
+    C(use_guest_agent) is set.
 extends_documentation_fragment:
   - fleet.rng.ganeti
+  - fleet.rng.views
   - fleet.rng.attributes
   - fleet.rng.attributes.info_module
 author:
   - The fleet.rng authors (@fleet-rng)
-options:
-  sources:
-    description:
-      - Sources to try on the master, spelled as O(fleet.rng.ganeti_rng#module:devices[].source). RV(host.sources) says
-        whether a guest could live on them. A few bytes are read from each.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: fleet.rng.ganeti_rng
   - module: fleet.rng.rng_plan
@@ -165,10 +160,27 @@ guests:
       type: dict
       sample: {"config": "its hypervisor is xen-pvm, which has no virtio RNG"}
     guest_view:
-      description: Always V(null).
+      description:
+        - What the guest itself says, with the keys of RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view).
+        - V(null) without O(guest_view), and for guests that are not among O(guests).
+        - All of it is in the hands of the guest. Texts are shortened, and what is not printable in them is escaped.
       type: dict
+      contains:
+        status:
+          description: As RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view.status).
+          type: str
+          sample: seen
+        rng:
+          description: As RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view.rng).
+          type: dict
+        measured:
+          description: As RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view.measured).
+          type: dict
     host_view:
-      description: Always V(null).
+      description:
+        - What the master sees of the guest's QEMU, with the keys of
+          RV(fleet.rng.libvirt_rng_info#module:guests[].host_view).
+        - V(null) without O(host_view), and for guests that are not among O(guests).
       type: dict
     notes:
       description: What one should know before the guest is changed, such as which level gives it its C(kvm_extra).
@@ -182,10 +194,11 @@ guests:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.rng.plugins.module_utils.backend.ganeti import Backend
 from ansible_collections.fleet.rng.plugins.module_utils.module.info import run
+from ansible_collections.fleet.rng.plugins.module_utils.module.views import VIEWS_SPEC
 
 
 def main():
-    spec = {"sources": {"type": "list", "elements": "str", "default": []}}
+    spec = {"sources": {"type": "list", "elements": "str", "default": []}, **VIEWS_SPEC}
     run(AnsibleModule(argument_spec=spec, supports_check_mode=True), Backend())
 
 

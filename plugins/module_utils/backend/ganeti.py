@@ -30,8 +30,9 @@ from ..text import printable
 from ..transport.ganeti import Master, command_line
 from ..transport.process import qemu_processes
 from ..transport.source import check_source
+from . import ganeti_views
 from .ganeti_jobs import JOB_SECONDS, Jobs
-from .guest_view import ERROR, GuestOptions, not_seen
+from .guest_view import GuestOptions
 
 CAPABILITIES = Capabilities(max_bytes=MAX_BYTES, sources=("random", "builtin"), hotplug=False, restart=True)
 
@@ -248,12 +249,11 @@ class Session:
                 raise GuestDownError(f"it was shut down and does not start again ({error})") from error
             raise
 
-    def guest_view(self, dummy_guest: ObservedGuest, dummy_options: GuestOptions) -> Dict[str, Any]:
-        return not_seen(ERROR, "instances of Ganeti are not asked through their agents; ask them over SSH")
+    def guest_view(self, guest: ObservedGuest, options: GuestOptions) -> Dict[str, Any]:
+        return ganeti_views.guest_view(guest, self._backend.processes(), options)
 
-    def host_view(self, dummy_guest: ObservedGuest, dummy_processes: Any, dummy_monitor: bool) -> Dict[str, Any]:
-        why = "the processes of Ganeti are not looked at"
-        return {"status": ERROR, "why": why, "pid": None, "open": [], "qemu": None, "qemu_why": None}
+    def host_view(self, guest: ObservedGuest, processes: Mapping[str, int], monitor: bool) -> Dict[str, Any]:
+        return ganeti_views.host_view(guest, processes, monitor)
 
 
 class Backend:

@@ -154,14 +154,14 @@ def parse_unfinished(answer: Any) -> str:
 
 
 def parse_job_id(output: str) -> int:
-    """The number that ``gnt-* --submit`` prints.
+    """The number that ``gnt-* --submit`` prints; commands for several instances put it before the name of each.
 
     :raises GuestError: when there is none, so that nobody knows whether there is a job.
     """
-    found = re.search(r"^JobID: ([0-9]{1,12})$", output, re.MULTILINE)
+    found = re.search(r"^(?:JobID: ([0-9]{1,12})|([0-9]{1,12}): .*)$", output, re.MULTILINE)
     if found is None:
         raise GuestError(f"Ganeti told no job: {printable(output, 200)}")
-    return int(found.group(1))
+    return int(found.group(1) or found.group(2))
 
 
 def _reason(results: Any) -> str:

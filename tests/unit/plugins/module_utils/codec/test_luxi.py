@@ -102,6 +102,7 @@ def test_a_job_that_ended() -> None:
 
 def test_the_number_of_a_job() -> None:
     assert luxi.parse_job_id("\nPlease don't forget\nJobID: 4711\n") == 4711
+    assert luxi.parse_job_id("140: again.example.test\n\n") == 140
     with pytest.raises(GuestError, match=r"told no job: nothing\\x0a"):
         luxi.parse_job_id("nothing\nJobID: x")
 
