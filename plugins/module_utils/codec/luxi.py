@@ -22,6 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ON_THE_MOVE = ("MIGRATE", "FAILOVER", "INSTANCE_MOVE", "EVACUATE", "BACKUP_EXPORT", "REPLACE_DISKS")
 _SUCCESS, _FAILURES = "success", ("error", "canceled")
+_UNDER_WAY = ("queued", "waiting", "canceling", "running")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def parse_job(answer: Any) -> bool:
         raise HypervisorError("Ganeti's description of a job cannot be understood") from error
     if status is None:
         raise GuestError("Ganeti no longer knows the job that was to change it")
-    if not isinstance(status, str):
+    if not isinstance(status, str) or status not in (_SUCCESS, *_FAILURES, *_UNDER_WAY):
         raise HypervisorError("Ganeti's description of a job cannot be understood")
     if status in _FAILURES:
         raise GuestError(f"Ganeti's job ended as {status}: {printable(_reason(results), 300)}")
