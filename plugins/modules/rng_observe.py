@@ -43,9 +43,7 @@ options:
     elements: str
     default: []
   guest_view:
-    description:
-      - Ask the running guests' QEMU agents, see O(fleet.rng.libvirt_rng_info#module:guest_view).
-      - On Ganeti, whose guests have no agent that the host could ask, this and all the options below have no effect.
+    description: Ask the running guests' QEMU agents, see O(fleet.rng.libvirt_rng_info#module:guest_view).
     type: bool
     default: false
   guest_exec:

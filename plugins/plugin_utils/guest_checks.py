@@ -21,6 +21,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.observation import CONFI
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils import guest_findings as kinds
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import Kind, finding
+from ansible_collections.fleet.rng.plugins.plugin_utils.kinds import COMMANDS, GANETI, LIBVIRT, PROXMOX
 
 PASS, FAIL, UNKNOWN, NOT_APPLICABLE = "pass", "fail", "unknown", "not applicable"
 CHECKS = ("config", "live", "source", "rate", "driver", "current", "open", "measured")
@@ -63,12 +64,14 @@ class Case:
     decision: Decision
     waits: str = ""
     applied: str = ""
+    kind: str = LIBVIRT
     inside: Callable[[], Mapping[str, Any] | None] = lambda: None
     findings: list[dict[str, Any]] = field(default_factory=list)
     _differences: dict[Kind, dict[str, str]] = field(default_factory=dict)  # by kind: where -> what is there
 
     def find(self, kind: Kind, evidence: Mapping[str, Any] | None = None, **words: object) -> None:
-        words = {"wanted": self.wanted, "domain": self.domain, **words}
+        commands = {name: text.format(domain=self.domain) for name, text in COMMANDS[self.kind].items()}
+        words = {"wanted": self.wanted, **commands, **words}
         self.findings.append(finding(kind, self.guest.name, evidence or {}, **words))
 
     def differ(self, kind: Kind, where: str, found: str) -> None:
@@ -90,7 +93,11 @@ class Case:
 
     @property
     def domain(self) -> str:
-        """The guest as an argument of virsh. People copy commands, so a name that is none of ours is quoted."""
+        """The guest as an argument of commands. People copy them, so a name that is none of ours is quoted."""
+        if self.kind == PROXMOX and self.guest.number.isdigit():
+            return self.guest.number
+        if self.kind == GANETI:
+            return shlex.quote(self.guest.name)
         return self.guest.uuid if _UUID.fullmatch(self.guest.uuid) else shlex.quote(self.guest.name)
 
     @property
@@ -153,7 +160,7 @@ def _compare(case: Case, layer: str, found: FoundDevice) -> None:
 
 
 def check_source(case: Case) -> Check:
-    """As QEMU itself says where it was asked, else as libvirt says."""
+    """As QEMU itself says where it was asked, else as the hypervisor says."""
     found = case.device
     if case.wanted is None or found is None:
         return Check(NOT_APPLICABLE, "no RNG to judge")
@@ -167,7 +174,7 @@ def check_source(case: Case) -> Check:
     if found.device is None:
         return Check(UNKNOWN, str(found))
     same = found.device.source == wanted
-    return Check(PASS if same else FAIL, f"{found.device.source}, as libvirt says")
+    return Check(PASS if same else FAIL, f"{found.device.source}, as the hypervisor says")
 
 
 def _same_source(case: Case, wanted: Source, told: Source | None, words: str) -> Check:
@@ -197,7 +204,7 @@ def check_rate(case: Case) -> Check:
     if found.device is None:
         return Check(UNKNOWN, str(found))
     same = found.device.rate == case.wanted.rate
-    return Check(PASS if same else FAIL, f"{found.device.rate}, as libvirt says")
+    return Check(PASS if same else FAIL, f"{found.device.rate}, as the hypervisor says")
 
 
 def _asked_of_qemu(case: Case, found: FoundDevice) -> Mapping[str, Any] | None:

@@ -24,7 +24,10 @@ LONGEST_WORD = 300
 
 @dataclass(frozen=True)
 class Kind:
-    """One row. ``message`` and ``remedy`` name in braces what the judge fills in; ``domain`` is always there."""
+    """One row. ``message`` and ``remedy`` name in braces what the judge fills in.
+
+    ``restart``, ``show`` and ``log`` are always there: commands and a place, in the words of the kind of hypervisor.
+    """
 
     id: str
     severity: str
@@ -33,10 +36,7 @@ class Kind:
 
 
 _ENABLE = "Run the playbook fleet.rng.enable_rng for its hypervisor; its table says what stands in the way."
-_RESTART = (
-    "Shut it down and start it again (virsh shutdown {domain}, then virsh start {domain}); "
-    "a reboot from inside is not enough."
-)
+_RESTART = "Shut it down and start it again ({restart}); a reboot from inside is not enough."
 _CHANGE = (
     "Run the playbook fleet.rng.enable_rng; or, if what it has is meant, set it as the policy of the guest "
     "({variables})."
@@ -86,8 +86,7 @@ NOT_OPEN = Kind(
     "RNG112",
     "error",
     "The guest's QEMU process {pid} has {source} not open on the host.",
-    "Look at the log of the guest's QEMU on the host (/var/log/libvirt/qemu), and shut the guest down and start it "
-    "again (virsh shutdown {domain}, then virsh start {domain}).",
+    "Look at the log of the guest's QEMU on the host ({log}), and shut the guest down and start it again ({restart}).",
 )
 TOO_FAST = Kind(
     "RNG113",
@@ -107,8 +106,8 @@ NO_BYTES = Kind(
     "RNG115",
     "error",
     "The guest drew no byte from its RNG: {why}.",
-    "See whether the source gives bytes ({trial}). Then shut the guest down and start it again (virsh shutdown "
-    "{domain}, then virsh start {domain}): a driver that lost an answer waits for ever.",
+    "See whether the source gives bytes ({trial}). Then shut the guest down and start it again "
+    "({restart}): a driver that lost an answer waits for ever.",
 )
 UNHEALTHY = Kind(
     "RNG116",
@@ -161,7 +160,7 @@ UNREADABLE = Kind(
     "RNG124",
     "error",
     "It cannot be judged: {why}.",
-    "See what libvirt says of it on the host: virsh dumpxml {domain}.",
+    "See what the hypervisor says of it on the host: {show}.",
 )
 GONE = Kind(
     "RNG125",

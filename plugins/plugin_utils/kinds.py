@@ -20,7 +20,31 @@ AUTO = "auto"
 LIBVIRT, QEMU, PROXMOX, GANETI = KINDS = ("libvirt", "qemu", "proxmox", "ganeti")
 
 VIEWS = ("guest_view", "guest_exec", "host_view", "monitor", "measure", "guests", "timeout")
-KINDS_WITH_VIEWS = (LIBVIRT, QEMU, PROXMOX)  # whose guests have an agent's channel that the host can speak over
+
+# What operators type: to give a guest what its configuration has, to see what the hypervisor says of it, and where the
+# log of its QEMU is. {domain} is the guest in the words of its kind.
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    LIBVIRT: {
+        "restart": "virsh shutdown {domain}, then virsh start {domain}",
+        "show": "virsh dumpxml {domain}",
+        "log": "/var/log/libvirt/qemu",
+    },
+    QEMU: {
+        "restart": "in the way that its unit or script does it",
+        "show": "the output of its unit or script",
+        "log": "the journal of its unit",
+    },
+    PROXMOX: {
+        "restart": "qm shutdown {domain}, then qm start {domain}",
+        "show": "qm config {domain} --current",
+        "log": "the task log of the node",
+    },
+    GANETI: {
+        "restart": "gnt-instance shutdown {domain}, then gnt-instance startup {domain}",
+        "show": "gnt-instance info {domain}",
+        "log": "/var/log/ganeti/kvm",
+    },
+}
 
 _BEGIN = "fleet-rng-kinds"
 _RUNS, _INSTALLED, _PROCESSES = "runs", "installed", "processes"
@@ -83,12 +107,8 @@ def needs_root(kind: str, options: Mapping[str, Any]) -> bool:
 
 
 def observing(kind: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The module that observes a hypervisor, and its arguments: what is null, or unknown to the kind, is left out."""
-    arguments = {
-        name: value
-        for name, value in options.items()
-        if name in ("sources", *VIEWS) and value is not None and (name not in VIEWS or kind in KINDS_WITH_VIEWS)
-    }
+    """The module that observes a hypervisor, and its arguments; what is null is left out."""
+    arguments = {name: value for name, value in options.items() if name in ("sources", *VIEWS) and value is not None}
     return f"fleet.rng.{kind}_rng_info", {**arguments, **_own(kind, options)}
 
 

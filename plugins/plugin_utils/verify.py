@@ -44,6 +44,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import (
     check_source,
     report_silence,
 )
+from ansible_collections.fleet.rng.plugins.plugin_utils.kinds import LIBVIRT
 from ansible_collections.fleet.rng.plugins.plugin_utils.measured import check_measured
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import UNMANAGED
 
@@ -76,6 +77,7 @@ class _Known:
     """The parts of the evidence that every guest of the hypervisor needs."""
 
     capabilities: Capabilities
+    kind: str
     exclusive: bool
     inside: Callable[[str], Any]
     uuids: Mapping[str, str]  # of the first look, by name
@@ -161,6 +163,7 @@ def _known(
     changed = result.get("guests") if isinstance(result, Mapping) else None
     return _Known(
         capabilities=capabilities(proof["host"]["hypervisor"]),
+        kind=str(proof["host"]["hypervisor"]["kind"]),
         exclusive=evidence.exclusive,
         inside=inside,
         uuids={guest["name"]: str(guest.get("uuid") or "") for guest in before.get("guests") or ()},
@@ -186,14 +189,14 @@ def _judged(entry: Mapping[str, Any], known: _Known) -> dict[str, Any]:
         return {**verdict, **_checked(entry, ObservedGuest.from_wire(seen), known)}
     except (RngError, *_UNREADABLE) as error:
         why = f"what was seen of it cannot be read ({printable(repr(error), 100)})"
-        return {**verdict, **_broken(bare, kinds.UNREADABLE, why)}
+        return {**verdict, **_broken(bare, kinds.UNREADABLE, why, known.kind)}
 
 
 def _checked(entry: Mapping[str, Any], guest: ObservedGuest, known: _Known) -> dict[str, Any]:
     wanted = None if entry["wanted"] is None else RngDevice.from_wire(entry["wanted"])
     decision = decide(wanted, guest, known.capabilities, exclusive=known.exclusive)
     if decision.error:
-        return _broken(guest, kinds.UNREADABLE, decision.error)
+        return _broken(guest, kinds.UNREADABLE, decision.error, known.kind)
     applied = known.applied.get(guest.name, {})
     case = Case(
         guest,
@@ -201,6 +204,7 @@ def _checked(entry: Mapping[str, Any], guest: ObservedGuest, known: _Known) -> d
         decision,
         waits=_waits(entry, applied, decision),
         applied=printable(str(applied.get("error") or ""), 200),
+        kind=known.kind,
         inside=partial(_inside, entry["inventory"], known.inside),
     )
     checks = _run(case)
@@ -285,9 +289,9 @@ def _inside(inventory: str | None, inside: Callable[[str], Any]) -> Mapping[str,
     return rng if isinstance(rng, Mapping) else None
 
 
-def _broken(guest: ObservedGuest, kind: kinds.Kind, why: str = "") -> dict[str, Any]:
+def _broken(guest: ObservedGuest, kind: kinds.Kind, why: str = "", hypervisor: str = LIBVIRT) -> dict[str, Any]:
     """A guest that nothing can be checked of."""
-    case = Case(guest, None, Decision(LayerDecision("", ""), LayerDecision("", "")))
+    case = Case(guest, None, Decision(LayerDecision("", ""), LayerDecision("", "")), kind=hypervisor)
     case.find(kind, {"reason": printable(why, 300)} if why else {}, why=why)
     message = case.findings[0]["message"]
     return {**_without_checks(FAILED, message, UNKNOWN), "findings": case.findings}

@@ -148,6 +148,29 @@ def test_installed_collection(fleet, installed):
     assert fleet.rates("one") == ["1024"]
 
 
+def test_a_host_with_two_kinds_of_hypervisor_is_left_alone(fleet):
+    host = fleet.lab.host("hv1")
+    host.write("/usr/sbin/pvesh", "#!/bin/sh\n")
+    host.check("chmod", "0755", "/usr/sbin/pvesh")
+    try:
+        output = fleet.play("fleet.rng.enable_rng", code=2)
+        assert "several kinds of hypervisor are on this host: libvirt, proxmox; set" in " ".join(output.split())
+        assert fleet.all_rates() == {**DEFAULT, "one": [], "two": []}
+        fleet.play("fleet.rng.enable_rng", "--limit", "hv1", "-e", "virtio_rng_hypervisor=libvirt")
+    finally:
+        host.check("rm", "/usr/sbin/pvesh")
+    assert fleet.all_rates() == DEFAULT
+
+
+def test_a_guest_that_may_be_restarted_is(fleet):
+    restart = {"virtio_rng_live": False, "virtio_rng_restart_timeout": 1, "virtio_rng_restart_force": True}
+    allowed = {"guests": {"hosts": {"four": {"virtio_rng_restart": "when_needed"}}}}
+    output = fleet.play("fleet.rng.enable_rng", "-e", json.dumps(restart), inventory=allowed)
+    assert "needs restart  " not in output.replace("needs restart  refused", "")
+    assert fleet.rates("four", live=True) == ["1024"]
+    assert fleet.play("fleet.rng.enable_rng", "-e", json.dumps(restart), inventory=allowed).count("changed=0") == 2
+
+
 @pytest.fixture(scope="module")
 def operator(lab) -> dict[str, object]:
     """A user of hv1 without any rights of its own, who may use sudo."""

@@ -59,10 +59,10 @@ def test_an_open_file_that_nothing_was_said_of_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("qemu", "source", "rate"),
     [
-        ([{"id": "other", "source": "builtin", "max_bytes": 1, "period": 1}] * 2, "libvirt", "libvirt"),
+        ([{"id": "other", "source": "builtin", "max_bytes": 1, "period": 1}] * 2, "the hypervisor", "the hypervisor"),
         ([{"id": "x", "source": "/dev/urandom", "max_bytes": 1024, "period": 1000}], "QEMU", "QEMU"),
-        ([], "libvirt", "libvirt"),
-        (None, "libvirt", "libvirt"),
+        ([], "the hypervisor", "the hypervisor"),
+        (None, "the hypervisor", "the hypervisor"),
     ],
 )
 def test_who_is_believed(qemu: list[dict[str, Any]] | None, source: str, rate: str) -> None:

@@ -212,6 +212,22 @@ def test_commands_name_a_guest_by_its_uuid_or_quoted() -> None:
         assert words in judged["findings"][0]["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("proxmox", "(qm shutdown 101, then qm start 101)"),
+        ("ganeti", "(gnt-instance shutdown web1, then gnt-instance startup web1)"),
+        ("qemu", "(in the way that its unit or script does it)"),
+    ],
+)
+def test_commands_are_those_of_the_kind(kind: str, words: str) -> None:
+    guest = seen("web1", number="101", live=[], blocked={"live": "no port"})
+    proof = observed(guest)
+    proof["host"]["hypervisor"]["kind"] = kind
+    (judged,) = judge(Evidence("hv1", planned(entry("web1")), proof=proof))["hosts"]["hv1"]["guests"]
+    assert any(words in found["remedy"] for found in judged["findings"])
+
+
 def test_rng_info_is_matched_by_the_name_in_the_inventory() -> None:
     inside = {"web1.example": {"rng": {"current": "virtio_rng.0", "available": [], "virtio_rng": "loaded"}}}
     proof = observed(seen(guest_view=None))
