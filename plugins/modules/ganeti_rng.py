@@ -19,8 +19,8 @@ description:
   - None can be plugged while the instance runs. RV(guests[].live) is V(needs_restart) until a reboot with
     C(--type=hard), or a shutdown and a startup. A reboot from inside, or with C(--type=soft), is not enough.
   - An instance's own C(kvm_extra) replaces that of its OS and its cluster. So if it has none, it gets a copy of
-    theirs with our words behind it, and with V(absent) it goes back to having none. RV(guests[].reason) does not
-    depend on it, but M(fleet.rng.ganeti_rng_info) returns as a note where it comes from.
+    theirs with our words behind it, and RV(guests[].reason) says so. With V(absent) it goes back to having none, unless
+    somebody has changed the copy. M(fleet.rng.ganeti_rng_info) returns as a note where the value comes from.
   - All instances are handled side by side. One that fails does not stop the others. The task fails at its end and
     says which, of how many, and why.
 notes:
