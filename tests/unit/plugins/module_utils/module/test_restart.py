@@ -200,10 +200,13 @@ def test_no_answer_at_all(hypervisor: Any, run_module: Any, monkeypatch: pytest.
     release = threading.Event()
     monkeypatch.setattr(restart, "STALLED", -0.8)
     hypervisor.hook = lambda domain, call, layer: release.wait(30) if call == "shutdown" else None
+    before = set(threading.enumerate())
     try:
         result = run_module(libvirt_rng.main, devices=[one(), one("web2")], live=False, restart_timeout=1)
     finally:
         release.set()
+        for left_behind in set(threading.enumerate()) - before:
+            left_behind.join(30)
     assert result["guests"][0]["error"] == "no answer from the hypervisor during its restart, the outcome is unknown"
     assert "the restart of web1 failed" in result["guests"][1]["reason"]
 
