@@ -196,5 +196,5 @@ def _elsewhere(found: FoundDevice) -> FoundDevice:
     return FoundDevice(found.device, found.alias, found.unknown)
 
 
-def _same(path: str, other: str) -> bool:
-    return bool(path) and os.path.realpath(path) == os.path.realpath(other)
+def _same(one: str, another: str) -> bool:
+    return bool(one) and os.path.realpath(one) == os.path.realpath(another)

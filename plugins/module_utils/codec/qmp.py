@@ -91,13 +91,14 @@ def ask_for_state() -> Conversation[State]:
     nameless = _children(parse_answer((yield command("qom-list", path=ANONYMOUS))))
     rngs: List[Plugged] = []
     for parent, listed in ((PERIPHERAL, children), (ANONYMOUS, nameless)):
+        types = {child["name"]: str(child.get("type")) for child in listed}
         for child in rng_names(listed):
             if len(rngs) == MAX_DEVICES:
                 raise GuestError(f"QEMU has more than {MAX_DEVICES} virtio RNGs")
-            kind = next(str(item["type"]) for item in listed if item.get("name") == child)[6:-1]
+            kind = types[child][len("child<") : -1]
             rngs.append((yield from _ask_for_device(f"{parent}/{child}", child, kind)))
     driver, ports, blocked = yield from _ask_for_place(machine, children)
-    types = yield from _ask_for_types("rng-backend")
+    backends = yield from _ask_for_types("rng-backend")
     models = yield from _ask_for_types("virtio-rng-pci-base")
     return State(
         name=name,
@@ -108,7 +109,7 @@ def ask_for_state() -> Conversation[State]:
         driver=driver,
         ports=ports,
         blocked=blocked,
-        backends=tuple(item[4:] for item in types if item.startswith("rng-")),
+        backends=tuple(item[4:] for item in backends if item.startswith("rng-")),
         models=tuple(model for model in MODELS if f"{model.replace('virtio', 'virtio-rng-pci', 1)}" in models),
         leftovers=(yield from _ask_for_leftovers(rngs)),
     )

@@ -158,19 +158,15 @@ def test_it_hangs(serve: Serve) -> None:
 
 def test_too_much(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qmp, "MESSAGE_LIMIT", 100000)
-    with (
-        Monitor(serve(HELLO, CAPABLE, b'{"return": "' + b"x" * 1000000)) as monitor,
-        pytest.raises(GuestError, match="more than 100000 bytes"),
-    ):
+    path = serve(HELLO, CAPABLE, b'{"return": "' + b"x" * 1000000)
+    with Monitor(path) as monitor, pytest.raises(GuestError, match="more than 100000 bytes"):
         monitor.ask(NAME)
 
 
 def test_too_many(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qmp, "_MAX_SKIPPED", 10)
-    with (
-        Monitor(serve(HELLO, CAPABLE, b'{"event": "STOP"}\r\n' * 11)) as monitor,
-        pytest.raises(GuestError, match="10 messages and no answer"),
-    ):
+    path = serve(HELLO, CAPABLE, b'{"event": "STOP"}\r\n' * 11)
+    with Monitor(path) as monitor, pytest.raises(GuestError, match="10 messages and no answer"):
         monitor.ask(NAME)
 
 
