@@ -51,9 +51,9 @@ docs: $(READY)  ## Build the documentation of modules and roles as HTML, in docs
 ## Checks
 
 LINTERS := lint-python lint-shipped lint-yaml lint-shell lint-docs lint-changelog lint-ansible
-.PHONY: test check lint $(LINTERS) types unit sanity ansible-units oldest packaging integration molecule format
+.PHONY: test check lint $(LINTERS) types unit sanity ansible-units oldest packaging page integration molecule format
 test: $(READY)  ## Run everything: check, packaging, ansible-test, integration, Molecule (root; about 15 minutes)
-	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging oldest sanity ansible-units integration molecule
+	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging page oldest sanity ansible-units integration molecule
 
 check: $(READY)  ## Run what needs no hypervisor and takes less than a minute: lint, types, unit
 	@$(MAKE) --keep-going --jobs=2 --output-sync=target lint types unit
@@ -99,6 +99,10 @@ oldest: $(OLDEST) $(TREE)  ## Unit tests and packaging with the oldest ansible-c
 
 packaging: $(READY)  ## Build the collection, install it, and use it from there
 	$(PYTEST) tests/packaging
+
+page: $(READY)  ## The report's page in a headless browser (installs Debian's chromium, and npm)
+	@sh tests/page/prepare.sh
+	$(PYTEST) tests/page
 
 integration: $(READY)  ## Real libvirt daemons and running guests (root; installs their packages)
 	$(AS_ROOT) $(PYTEST) -p no:cacheprovider tests/integration

@@ -33,8 +33,8 @@ def render_page(report: Mapping[str, Any]) -> str:
     :param report: a document of the schema ``fleet.rng/report/1``.
     """
     report = page_facts.clean(report)
-    hosts = report["hosts"] = sorted(report["hosts"], key=lambda host: (not host.get("error"), host["hypervisor"]))
-    guests = page_facts.guests_of(report)
+    hosts = sorted(report["hosts"], key=lambda host: (not host.get("error"), host["hypervisor"]))
+    guests = page_facts.guests_of({"hosts": hosts})
     everything, groups, by_host = page_summary.tallies(hosts, guests)
     changes, more_changes = page_summary.changes(guests)
     quotas, more_quotas = page_rates.quotas(guests)

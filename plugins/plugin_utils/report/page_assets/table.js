@@ -13,6 +13,7 @@ class PagedTable {
     this.table = document.getElementById(`${name}-table`);
     this.body = this.table.tBodies[0];
     this.pager = document.getElementById(`${name}-pager`);
+    this.name = { guests: "guests", hosts: "hypervisors", compliance: "compliance of hypervisors" }[name];
     this.what = what;
     this.render = render;
     this.changed = changed;
@@ -85,7 +86,7 @@ class PagedTable {
     this.pager.replaceChildren(
       h(
         "nav",
-        { class: "pager", "aria-label": `Pages of ${this.what}` },
+        { class: "pager", "aria-label": `Pages of the ${this.name}` },
         button("First", 0),
         button("Previous", this.page - 1),
         h("span", {}, `Page ${number(this.page + 1)} of ${number(this.pages)}`),

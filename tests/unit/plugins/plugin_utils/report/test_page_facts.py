@@ -67,7 +67,8 @@ def test_an_error_is_the_reason_worth_reading() -> None:
 
 def test_the_ones_to_look_at_come_first() -> None:
     found = [guest({"error": "no"}), guest(verdict="failed"), guest(verdict="waiting"), guest(verdict="verified")]
-    assert sorted(found[::-1], key=lambda one: one.rank) == found
+    assert found == sorted(found, key=lambda one: one.rank)
+    assert len({one.rank for one in found}) == len(found)
 
 
 def test_text_of_others_is_made_fit_to_be_shown() -> None:
