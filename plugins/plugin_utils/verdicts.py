@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import SEVERITIES
-from ansible_collections.fleet.rng.plugins.plugin_utils.table import GAP, heads, left, width_of, wrapped
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import LINES, explained, numbers
 from ansible_collections.fleet.rng.plugins.plugin_utils.verify import FAILED, UNPROVEN, VERDICTS, WAITING
 
 BAD = (FAILED, WAITING, UNPROVEN)
-LINES = 200  # of hypervisors, and of findings; the verification has all of them
 
 
 def verdicts(verification: Mapping[str, Any], width: int = 100) -> list[str]:
@@ -24,19 +24,24 @@ def verdicts(verification: Mapping[str, Any], width: int = 100) -> list[str]:
     """
     hosts = {name: verification["hosts"][name] for name in sorted(verification["hosts"])}
     lines = _counts(hosts, verification)
-    reasons = sorted(
-        (reason for name, host in hosts.items() for reason in _reasons(name, host)), key=lambda item: item[0]
+    lost = [(name, host["error"]) for name, host in hosts.items() if host["error"]]
+    found = sorted(
+        (entry for name, host in hosts.items() for entry in _findings(name, host)), key=lambda entry: entry[:2]
     )
-    shown = [reason[1:] for reason in reasons[:LINES]]
-    if shown:
-        lines.append("")
-    for head, row in zip(heads([row[:3] for row in shown]), shown, strict=True):
-        lines += wrapped(head, row[3], width)
-    if len(reasons) > len(shown):
-        lines.append(f"... and {len(reasons) - len(shown)} more")
+    rows = [((printable(name, 32), "", "not verified"), printable(error, 600)) for name, error in lost]
+    rows += [
+        ((printable(name, 32), printable(guest["guest"], 40), f"{number} {what}"), printable(text, 800))
+        for (dummy, number, name, guest, what, dummy2), text in zip(
+            found, said_once(entry[-1] for entry in found), strict=True
+        )
+    ]
+    if rows:
+        lines += ["", *explained(rows, width)]
     managed = verification["total"] - verification["counts"]["unmanaged"]
-    lost = sum(1 for host in hosts.values() if host["error"])
-    lines += ["", f"{verification['counts']['verified']} of {managed} guests verified" + _unseen(lost, len(hosts))]
+    lines += [
+        "",
+        f"{verification['counts']['verified']} of {managed} guests verified" + _unseen(len(lost), len(hosts)),
+    ]
     return lines
 
 
@@ -50,34 +55,25 @@ def _counts(hosts: Mapping[str, Mapping[str, Any]], everything: Mapping[str, Any
         shown = [name for name in shown if hosts[name]["error"] or any(hosts[name]["counts"][bad] for bad in BAD)][
             :LINES
         ]
-    body = [(printable(name, 32), None if hosts[name]["error"] else hosts[name]) for name in shown]
+    body = [
+        (
+            printable(name, 32),
+            None if hosts[name]["error"] else {"guests": hosts[name]["total"], **hosts[name]["counts"]},
+        )
+        for name in shown
+    ]
     if len(hosts) > len(shown):
         body.append((f"{len(hosts) - len(shown)} more", None))
     if len(hosts) > 1:
-        body.append(("all", everything))
-    first = max(width_of(cell) for cell in ("hypervisor", *(name for name, dummy in body)))
-    columns = ("guests", *VERDICTS)
-    lines = [GAP.join([left("hypervisor", first), *columns])]
-    for name, host in body:
-        numbers = {} if host is None else {"guests": host["total"], **host["counts"]}
-        cells = [f"{numbers.get(column, '-'):>{len(column)}}" for column in columns]
-        lines.append(GAP.join([left(name, first), *cells]))
-    return lines
+        body.append(("all", {"guests": everything["total"], **everything["counts"]}))
+    return numbers("hypervisor", ("guests", *VERDICTS), body)
 
 
-def _reasons(name: str, host: Mapping[str, Any]) -> list[tuple[int, str, str, str, str]]:
-    """(rank, hypervisor, guest, what, why), to be sorted by rank: hypervisors, errors, warnings, what is not proven."""
-    shown = printable(name, 32)
-    if host["error"]:
-        return [(-1, shown, "", "not verified", printable(str(host["error"]), 600))]
-    found = []
+def _findings(name: str, host: Mapping[str, Any]) -> Iterator[tuple[int, str, str, Mapping[str, Any], str, Any]]:
+    """(rank, id, hypervisor, guest, what, finding) of all that somebody has to act upon, or that kept from a proof."""
     for guest in host["guests"]:
         for finding in guest["findings"]:
-            if finding["severity"] != SEVERITIES[-1] or guest["verdict"] == UNPROVEN:
-                rank = SEVERITIES.index(finding["severity"])
-                what = UNPROVEN if rank == len(SEVERITIES) - 1 else finding["severity"]
-                why = f"{finding['message']} {finding['remedy']}"
-                found.append(
-                    (rank, shown, printable(guest["guest"], 40), f"{finding['id']} {what}", printable(why, 800))
-                )
-    return found
+            unproven = finding["severity"] == SEVERITIES[-1]
+            if not unproven or guest["verdict"] == UNPROVEN:
+                what = UNPROVEN if unproven else finding["severity"]
+                yield SEVERITIES.index(finding["severity"]), finding["id"], name, guest, what, finding

@@ -14,6 +14,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import (
     LONGEST_WORD,
     NOT_LIVE,
     SEVERITIES,
+    after_failure,
     finding,
 )
 
@@ -46,8 +47,16 @@ def test_the_page_lists_every_finding_with_its_severity() -> None:
     assert len({row[2] for row in rows}) == len(KINDS)
 
 
+def test_where_the_change_failed_the_remedy_is_not_to_run_it_once_more() -> None:
+    for kind in KINDS:
+        after = after_failure(kind)
+        assert (after.id, after.severity) == (kind.id, kind.severity)
+        assert after.message.endswith("; changing it failed: {failure}.")
+        assert after.remedy.startswith("Mend what the change failed on")
+
+
 def test_words_are_made_printable_and_short() -> None:
-    found = finding(NOT_LIVE, "a\nb", {"x": 1, "why": "\n"}, reason="\x1b" + "x" * 1000)
+    found = finding(NOT_LIVE, "a\nb", {"x": 1, "why": "\n"}, wanted="no", found="\x1b" + "x" * 1000)
     assert found["subject"] == r"a\x0ab"
     assert found["message"].isprintable()
     assert len(found["message"]) < LONGEST_WORD + 100
