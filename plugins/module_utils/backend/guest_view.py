@@ -342,8 +342,12 @@ def _measure(agent: Agent, rng: Dict[str, Any], live: Optional[Devices], limits:
 
 def _measured(draw: measure.Draw, drawn: measure.Drawn) -> Dict[str, Any]:
     if not drawn.sample and not drawn.count:
-        why = "reading /dev/hwrng failed" if drawn.failed else f"/dev/hwrng gave nothing in {drawn.seconds:g} seconds"
-        return {**_unmeasured(ERROR if drawn.failed else NO_BYTES, why), "seconds": drawn.seconds}
+        status, why = NO_BYTES, f"/dev/hwrng gave nothing in {drawn.seconds:g} seconds"
+        if drawn.failed:
+            status, why = ERROR, "reading /dev/hwrng failed"
+        elif draw.too_short:
+            status, why = ERROR, f"{why}, which is no wonder: {draw.why}"
+        return {**_unmeasured(status, why), "seconds": drawn.seconds}
     result = _unmeasured(MEASURED, "")
     result.update(
         why="reading /dev/hwrng failed in the end" if drawn.failed else draw.why,
