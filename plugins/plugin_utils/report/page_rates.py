@@ -52,7 +52,7 @@ class Budget:
         return f"{amount(self.promised)}/s of {amount(self.budget)}/s ({percent})"
 
     @property
-    def bar(self) -> tuple[float, float]:
+    def widths(self) -> tuple[float, float]:
         """The promise, and where the budget ends, on a bar that has room for the larger."""
         largest = max(self.budget, self.promised, 1)
         return round(WIDTH * self.promised / largest, 1), round(WIDTH * self.budget / largest, 1)

@@ -49,7 +49,7 @@ class Tally:
         return self.verdicts["failed"] + self.runs["refused"] + self.runs["error"]
 
     @property
-    def bar(self) -> list[tuple[str, int, float, float]]:
+    def shares(self) -> list[tuple[str, int, float, float]]:
         """The parts of a stacked bar of 1000 units: verdict, guests, start, width."""
         return parts({word: self.verdicts[word] for word in reversed(VERDICTS)})
 

@@ -54,7 +54,7 @@ def test_no_rates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("promised", "budget", "band", "bar"),
+    ("promised", "budget", "band", "widths"),
     [
         (0, 100, "under half", (0, 1000)),
         (80, 100, "half to 80 %", (800, 1000)),
@@ -63,10 +63,10 @@ def test_no_rates() -> None:
         (5, 0, "over budget", (1000, 0)),
     ],
 )
-def test_a_budget(promised: int, budget: int, band: str, bar: tuple[float, float]) -> None:
+def test_a_budget(promised: int, budget: int, band: str, widths: tuple[float, float]) -> None:
     given = {"bytes_per_second": budget, "promised": promised, "guests": 2}
     [found], bands = page_rates.budgets([{"hypervisor": "hv1", "budget": given}, {"hypervisor": "hv2", "budget": None}])
-    assert (found.band, found.bar) == (band, bar)
+    assert (found.band, found.widths) == (band, widths)
     assert bands[band] == sum(bands.values()) == 1
 
 
