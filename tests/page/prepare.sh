@@ -3,13 +3,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Install what the tests of the page need and the machine has not: a browser, npm, and the checker of accessibility.
+# Install what the tests of the page need and the machine has not: a browser, what drives it, npm, and the checker of
+# accessibility.
 set -eu
 cd "$(dirname "$0")"
 
 missing=
+PATH=$PATH:/usr/sbin:/sbin  # where ldconfig is
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v npm >/dev/null || missing="$missing npm"
+# The node that comes with playwright is linked against it, and a bare system has none.
+ldconfig -p | grep -q "libatomic\.so\.1 " || missing="$missing libatomic1"
 if [ -n "$missing" ]; then
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get -qq -o DPkg::Lock::Timeout=600 update
