@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleet.rng.plugins.plugin_utils.report import page_facts, page_rates, page_summary
+from ansible_collections.fleet.rng.plugins.plugin_utils.report import page_facts, page_hosts, page_rates, page_summary
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_columns import embedded, page_data
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 ASSETS = Path(__file__).resolve().parent / "page_assets"
-STYLES = ("page.css", "tables.css", "print.css")
+STYLES = ("page.css", "parts.css", "tables.css", "guests.css", "print.css")
 SCRIPTS = ("data.js", "words.js", "dom.js", "filter.js", "table.js", "guests.js", "hosts.js", "main.js")
 ROWS = 100  # of each long table; without a script these are all
 
@@ -36,7 +36,8 @@ def render_page(report: Mapping[str, Any]) -> str:
     hosts = sorted(report["hosts"], key=lambda host: (not host.get("error"), host["hypervisor"]))
     guests = page_facts.guests_of({"hosts": hosts})
     everything, groups, by_host = page_summary.tallies(hosts, guests)
-    changes, more_changes = page_summary.changes(guests)
+    changes, more_changes = page_summary.changes(hosts, guests)
+    seen = page_hosts.hosts_of(hosts, report["generated"])
     quotas, more_quotas = page_rates.quotas(guests)
     budgets, bands = page_rates.budgets(hosts)
     style, script = bundle(STYLES), '"use strict";\n(() => {\n' + bundle(SCRIPTS) + "})();\n"
@@ -46,13 +47,13 @@ def render_page(report: Mapping[str, Any]) -> str:
         .render(
             title=report.get("title") or "Random number generators",
             generated=report["generated"],
-            check_mode=any(host.get("check_mode") for host in hosts),
             hosts=hosts,
+            seen=seen,
             guests=guests,
             all=everything,
             groups=groups,
             by_host=by_host,
-            matters=page_summary.matters(hosts, guests),
+            matters=page_summary.matters(seen.all, guests, _warnings(report)),
             changes=changes,
             more_changes=more_changes,
             findings=page_summary.findings(hosts, guests),
@@ -61,12 +62,18 @@ def render_page(report: Mapping[str, Any]) -> str:
             budgets=budgets,
             bands=bands,
             rules=page_rates.rules(hosts),
-            data=Markup(embedded(page_data(hosts, guests))),  # noqa: S704  its markup is escaped as JSON's own \u003c
+            data=Markup(embedded(page_data(hosts, seen.all, guests))),  # noqa: S704  its markup is escaped as JSON's own \u003c
             style=Markup(style),  # noqa: S704  our own files
             script=Markup(script),  # noqa: S704
             policy=policy(style, script),
         )
     )
+
+
+def _warnings(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from (("", warning) for warning in (report.get("summary") or {}).get("warnings") or ())
+    for host in report["hosts"]:
+        yield from ((host["hypervisor"], warning) for warning in host.get("warnings") or ())
 
 
 @cache
@@ -116,5 +123,7 @@ def _environment() -> Environment:
         "amount": page_facts.amount,
         "devices": page_facts.devices_text,
         "number": "{:,}".format,
+        "moment": page_hosts.moment,
+        "plural": page_facts.plural,
     }
     return environment

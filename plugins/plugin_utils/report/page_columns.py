@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_facts import Guest
+from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_hosts import Host
 
 Column = dict[str, Any]
 
@@ -24,7 +25,7 @@ _OUTCOME = ("config", "live", "changed", "reason", "error")
 _CHECKS = ("config", "live", "source", "rate", "driver", "current", "open", "measured")
 _VIEW = ("via", "status", "why", "os", "kernel", "current", "available", "driver", "entropy_avail")
 _MEASURED = ("bytes_per_second", "bytes", "seconds", "health")
-_HOST = ("hypervisor", "groups", "collected", "check_mode", "error", "kind", "version", "budget", "warnings")
+_HOST = ("name", "trouble", "why", "software", "current", "collected", "age")
 
 
 def packed(values: Sequence[Any]) -> Column:
@@ -50,10 +51,10 @@ def embedded(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
 
 
-def page_data(hosts: Sequence[Mapping[str, Any]], guests: Sequence[Guest]) -> dict[str, Any]:
+def page_data(hosts: Sequence[Mapping[str, Any]], seen: Sequence[Host], guests: Sequence[Guest]) -> dict[str, Any]:
     """What the script of the page reads."""
     return {
-        "hosts": {"count": len(hosts), "columns": _host_columns(hosts)},
+        "hosts": {"count": len(hosts), "columns": _host_columns(hosts, seen)},
         "guests": {"count": len(guests), "columns": _guest_columns(guests)},
     }
 
@@ -62,13 +63,10 @@ def _pick(prefix: str, keys: Iterable[str], rows: Sequence[Mapping[str, Any]]) -
     return {prefix + key: packed([row.get(key) for row in rows]) for key in keys}
 
 
-def _host_columns(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
-    kernels = [host.get("rng") or {} for host in hosts]
+def _host_columns(hosts: Sequence[Mapping[str, Any]], seen: Sequence[Host]) -> dict[str, Column]:
     return {
-        **_pick("", _HOST, hosts),
-        "current": packed([kernel.get("current") for kernel in kernels]),
-        "kernel": packed([(kernel.get("kernel") or {}).get("release") for kernel in kernels]),
-        "findings": packed([kernel.get("findings") or [] for kernel in kernels]),
+        **{key: packed([getattr(host, key) for host in seen]) for key in _HOST},
+        "budget": packed([host.get("budget") for host in hosts]),
         "compliance": packed([host.get("compliance") or [] for host in hosts]),
     }
 

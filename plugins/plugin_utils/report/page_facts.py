@@ -94,10 +94,12 @@ def current(data: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
 
 def _run(data: Mapping[str, Any]) -> tuple[str, ...]:
     words = {"error" if word == "failed" else word.replace("_", " ") for word in outcomes_of(data)}
-    # A verification without a run before it knows of the restart from the guest alone.
-    if data.get("verdict") == "waiting":
-        words.add("needs restart")
     return tuple(word for word in RUNS if word in words) or (RUNS[-1],)
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 guest``, ``2,000 guests``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def amount(number: float) -> str:

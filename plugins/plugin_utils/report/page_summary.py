@@ -18,6 +18,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_facts import
     current,
     devices_text,
 )
+from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_hosts import NOT_OBSERVED, NOT_PLANNED, Host
 
 # What the page lists without a script; the script shows the rest.
 REASONS = 12
@@ -114,10 +115,16 @@ def tallies(hosts: Sequence[Mapping[str, Any]], guests: Iterable[Guest]) -> tupl
     return everything, sorted(groups.values(), key=lambda tally: (tally.name == NO_GROUP, tally.name)), by_host
 
 
-def matters(hosts: Iterable[Mapping[str, Any]], guests: Sequence[Guest]) -> list[Matter]:
-    """What somebody has to act upon, the most pressing first; kinds without a guest are left out."""
-    unseen = [(host["hypervisor"], host["error"]) for host in hosts if host.get("error")]
-    warned = [(host["hypervisor"], warning) for host in hosts for warning in host.get("warnings") or ()]
+def matters(hosts: Iterable[Host], guests: Sequence[Guest], warned: Iterable[tuple[str, str]]) -> list[Matter]:
+    """What somebody has to act upon, the most pressing first; kinds that nothing is of are left out.
+
+    :param warned: warnings with the hypervisors that they are about, or with "" for the report itself.
+    """
+    troubled = [(host.name, host.why, host.trouble) for host in hosts]
+    warned = list(warned)
+
+    def with_trouble(word: str) -> list[tuple[str, str]]:
+        return [(name, why) for name, why, trouble in troubled if trouble == word]
 
     def with_run(word: str) -> list[tuple[str, str]]:
         return [(guest.data["name"], guest.why) for guest in guests if word in guest.run]
@@ -129,13 +136,15 @@ def matters(hosts: Iterable[Mapping[str, Any]], guests: Sequence[Guest]) -> list
         if "needs restart" in guest.run
     ]
     found = [
-        _matter("Not observed", None, unseen),
+        _matter("Not observed", None, with_trouble(NOT_OBSERVED)),
+        _matter("Not planned", None, with_trouble(NOT_PLANNED)),
         _matter("Refused", ("run", "refused"), with_run("refused")),
         _matter("Failed while changing", ("run", "error"), with_run("error")),
         _matter("Not verified", ("verdict", "failed"), failed),
         _matter("Needs a restart", ("run", "needs restart"), waiting),
         _matter("Old device not yet released", ("run", "pending removal"), with_run("pending removal")),
-        _matter("Warnings", None, warned),
+        _matter("Missing in this report", None, [(name, why) for name, why in warned if not name]),
+        _matter("Warnings", None, [(name, why.removeprefix(f"{name}: ")) for name, why in warned if name]),
     ]
     return [matter for matter in found if matter.count]
 
@@ -145,14 +154,17 @@ def _matter(word: str, link: tuple[str, str] | None, found: Iterable[tuple[str, 
     for name, why in found:
         by_reason[why].append(name)
     reasons = sorted(
-        (Reason(why, len(names), tuple(names[:NAMES])) for why, names in by_reason.items()),
+        (Reason(why, len(names), tuple(filter(None, names[:NAMES]))) for why, names in by_reason.items()),
         key=lambda reason: -reason.count,
     )
     count = sum(reason.count for reason in reasons)
     return Matter(word, link, count, tuple(reasons[:REASONS]), len(reasons[REASONS:]))
 
 
-def changes(guests: Iterable[Guest]) -> tuple[list[tuple[str, str, str, str, int]], int]:
+Change = tuple[str, str, str, str, int]
+
+
+def changes(hosts: Sequence[Mapping[str, Any]], guests: Iterable[Guest]) -> tuple[list[Change], int]:
     """What became of the guests that changed: layers, before, after, how many; and how many kinds are left out."""
     kinds: Counter[tuple[str, str, str, str]] = Counter()
     for guest in guests:
@@ -162,7 +174,9 @@ def changes(guests: Iterable[Guest]) -> tuple[list[tuple[str, str, str, str, int
             words = ["" if word in (UNCHANGED, NOT_APPLICABLE) else word.replace("_", " ") for word in layers]
             before = current({**guest.data, "after": None})
             wanted = [guest.data["wanted"]] if guest.data.get("wanted") else []
-            after = guest.devices if guest.data.get("after") else wanted
+            # What would change has not changed, whoever looks again.
+            again = guest.data.get("after") and not hosts[guest.host].get("check_mode")
+            after = guest.devices if again else wanted
             kinds[(words[0], words[1], devices_text(before), devices_text(after))] += 1
     shown = [(*kind, count) for kind, count in kinds.most_common(KINDS)]
     return shown, len(kinds) - len(shown)

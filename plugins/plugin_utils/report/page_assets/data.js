@@ -22,4 +22,4 @@ const host = reader(PAGE.hosts);
 const GUESTS = PAGE.guests.count;
 const HOSTS = PAGE.hosts.count;
 
-const hostOf = (row) => host("hypervisor", guest("host", row));
+const hostOf = (row) => host("name", guest("host", row));

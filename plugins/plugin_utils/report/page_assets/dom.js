@@ -21,6 +21,12 @@ const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS
 /** Text of others: its reading direction ends with it. */
 const bdi = (text) => h("bdi", {}, String(text ?? ""));
 
+/** A name; what is far longer than names are is cut, and whole in its title. */
+function named(name) {
+  const long = name.length > 64;
+  return h("bdi", { class: long ? "long" : null, title: long ? name : null }, name);
+}
+
 const slug = (word) => word.replaceAll(" ", "-");
 
 function icon(word) {

@@ -13,14 +13,14 @@ function guestRow(row) {
   const button = h(
     "button",
     { type: "button", class: "opener", "aria-expanded": String(shown), "aria-controls": shown ? id : null },
-    bdi(guest("name", row)),
+    named(guest("name", row)),
   );
   const cell = (...children) => h("td", { role: "cell" }, ...children);
   const tr = h(
     "tr",
     { role: "row" },
     h("th", { scope: "row", role: "rowheader" }, button),
-    cell(bdi(hostOf(row))),
+    cell(named(hostOf(row))),
     cell(badge(guest("verdict", row))),
     cell(...guest("run", row).flatMap((word, index) => [index ? ", " : null, runBadge(word)])),
     cell(bdi(devicesText(guest("devices", row)))),
@@ -55,25 +55,23 @@ function details(row, id) {
 
 const block = (heading, ...children) => h("div", {}, h("h3", {}, heading), ...children);
 
+function layerLine(row, label, layer) {
+  const off = layer === "live" && !guest("running", row);
+  const devices = (when) => (off ? "not running" : devicesText(guest(`${when}_${layer}`, row)));
+  const after = guest("again", row) ? devices("after") : "not observed again";
+  const status = guest(`outcome_${layer}`, row);
+  const words = [devices("before"), after, status ? plain(status) : "-"];
+  return h("tr", {}, h("th", { scope: "row" }, label), ...words.map((word) => h("td", {}, bdi(word))));
+}
+
 function layersBlock(row) {
   const get = (name) => guest(name, row);
-  const again = get("again");
-  const line = (label, layer) => {
-    const status = get(`outcome_${layer}`);
-    return h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, label),
-      h("td", {}, bdi(layer === "live" && !get("running") ? "not running" : devicesText(get(`before_${layer}`)))),
-      h("td", {}, again ? bdi(layer === "live" && !get("running") ? "not running" : devicesText(get(`after_${layer}`))) : "not observed again"),
-      h("td", {}, status ? plain(status) : "-"),
-    );
-  };
   const heads = ["Layer", "Before", "After", "This run"].map((text) => h("th", { scope: "col" }, text));
+  const lines = [layerLine(row, "Configuration", "config"), layerLine(row, "Running", "live")];
   const wanted = get("wanted");
   return block(
     "Before and after",
-    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, line("Configuration", "config"), line("Running", "live"))),
+    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...lines)),
     terms([
       ["Wanted", wanted ? deviceText(wanted) : plain(get("state"))],
       ["This run", get("outcome_reason")],
@@ -121,6 +119,7 @@ function identityBlock(row) {
   return block(
     "Guest",
     terms([
+      ["Name", get("name").length > 64 ? get("name") : null],
       ["UUID", get("uuid")],
       ["Inventory", get("inventory") ?? "not in the inventory"],
       ["Groups", groups.join(", ")],
@@ -135,6 +134,11 @@ function findingsBlock(row) {
   const found = guest("findings", row);
   if (!found.length) return null;
   const line = (item) =>
-    h("div", { class: `finding t-${item.severity}` }, h("p", {}, badge(item.severity), " ", h("code", {}, item.id), " ", bdi(item.message)), h("p", { class: "remedy" }, h("b", {}, "Remedy: "), bdi(item.remedy)));
+    h(
+      "div",
+      { class: `finding t-${item.severity}` },
+      h("p", {}, badge(item.severity), " ", h("code", {}, item.id), " ", bdi(item.message)),
+      h("p", { class: "remedy" }, h("b", {}, "Remedy: "), bdi(item.remedy)),
+    );
   return block("Findings", ...found.map(line));
 }

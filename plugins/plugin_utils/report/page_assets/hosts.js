@@ -18,43 +18,68 @@ function hostTallies() {
 
 const TALLIES = hostTallies();
 const ALL_HOSTS = Array.from({ length: HOSTS }, (_, row) => row);
-const HOST_NAME = (row) => host("hypervisor", row);
+const HOST_NAME = (row) => host("name", row);
 const share = (budget) => (budget ? budget.promised / Math.max(budget.bytes_per_second, 1) : -1);
 
-function budgetCell(budget) {
-  if (!budget) return h("td", {}, "none");
+function budgetCell(row) {
+  const budget = host("budget", row);
+  if (!budget) return h("td", { class: "quiet" }, "none");
   const full = share(budget);
   const parts = full > 1 ? [["f-over", 1]] : [["f-promised", full], ["f-rest", 1 - full]];
   const text = `${amount(budget.promised)}/s of ${amount(budget.bytes_per_second)}/s`;
   return h("td", {}, full > 1 ? h("b", {}, icon("warning"), "over: ") : null, text, bar(parts));
 }
 
-function hostRow(row) {
-  const name = h("th", { scope: "row" }, link("host", HOST_NAME(row)));
-  const error = host("error", row);
-  if (error) return [h("tr", {}, name, h("td", { colspan: 7 }, badge("error"), " not observed: ", bdi(error)))];
-  const tally = TALLIES[row];
-  const parts = [...VERDICTS].reverse().filter((word) => tally.verdicts[word]);
-  const cell = (count) => h("td", { class: "n" }, number(count ?? 0));
-  return [
-    h(
-      "tr",
-      {},
-      name,
-      h("td", {}, bdi(host("current", row) ?? "none")),
-      cell(tally.guests),
-      cell(tally.rng),
-      cell(tally.verdicts.verified),
-      cell(tally.verdicts.failed),
-      h("td", {}, bar(parts.map((word) => [`f-${slug(word)}`, tally.verdicts[word] / tally.guests]))),
-      budgetCell(host("budget", row)),
-    ),
-  ];
+function verdictsCell(row) {
+  const { guests, verdicts } = TALLIES[row];
+  const words = [...VERDICTS].reverse().filter((word) => verdicts[word]);
+  return h("td", {}, bar(words.map((word) => [`f-${slug(word)}`, verdicts[word] / guests])));
+}
+
+const note = (text) => h("span", { class: "note" }, icon("error"), text);
+const old = (row) => (host("age", row) ? h("span", { class: "quiet" }, `${host("age", row)} old`) : null);
+
+function collectedCell(row) {
+  return h("td", { class: "when" }, host("collected", row), old(row) && h("br"), old(row));
+}
+
+/** A column of text, and one of numbers: what it sorts by, and its cell. */
+const worded = (name) => [(row) => host(name, row), (row) => h("td", {}, bdi(host(name, row)))];
+
+function numbered(count) {
+  const cell = (row) => h("td", { class: count(row) ? "n" : "n zero" }, number(count(row)));
+  return [count, cell];
+}
+
+const HOST_COLUMNS = {
+  name: [HOST_NAME, nameCell],
+  software: worded("software"),
+  current: worded("current"),
+  guests: numbered((row) => TALLIES[row].guests),
+  rng: numbered((row) => TALLIES[row].rng),
+  verified: numbered((row) => TALLIES[row].verdicts.verified ?? 0),
+  failed: numbered((row) => TALLIES[row].verdicts.failed ?? 0),
+  verdicts: [null, verdictsCell],
+  budget: [(row) => share(host("budget", row)), budgetCell],
+  collected: [(row) => host("collected", row), collectedCell],
+};
+
+function nameCell(row) {
+  const planned = host("trouble", row) !== "not planned";
+  return h("th", { scope: "row" }, link("host", HOST_NAME(row)), planned ? null : [" ", note("not planned")]);
+}
+
+function hostRow(columns) {
+  return (row) => {
+    if (host("trouble", row) !== "not observed") return [h("tr", {}, ...columns.map(([, cell]) => cell(row)))];
+    const why = [note("not observed:"), " ", bdi(host("why", row)), " ", old(row)];
+    return [h("tr", {}, nameCell(row), h("td", { colspan: columns.length - 1 }, ...why))];
+  };
 }
 
 /** A link that filters the list of guests. */
 function link(key, word) {
-  return h("a", { href: `${HERE}?${new URLSearchParams([[key, word]])}` }, bdi(word));
+  return h("a", { href: `${HERE}?${new URLSearchParams([[key, word]])}` }, named(word));
 }
 
 function complianceTable() {
@@ -67,16 +92,15 @@ function complianceTable() {
     return h("td", { title: item.why }, badge(item.result), item.judgement === "agree" ? null : " *");
   };
   const render = (row) => [
-    h("tr", {}, h("th", { scope: "row" }, bdi(HOST_NAME(row))), ...rules.map((rule) => cell(result(row, rule)))),
+    h("tr", {}, h("th", { scope: "row" }, named(HOST_NAME(row))), ...rules.map((rule) => cell(result(row, rule)))),
   ];
   const keys = [HOST_NAME, ...rules.map((rule) => (row) => result(row, rule)?.result ?? "")];
   return new PagedTable("compliance", "hypervisors", render, keys);
 }
 
 function hostsTable() {
-  const verdicts = (word) => (row) => TALLIES[row].verdicts[word] ?? 0;
-  const counts = [(row) => TALLIES[row].guests, (row) => TALLIES[row].rng, verdicts("verified"), verdicts("failed")];
-  const own = (row) => host("current", row) ?? "";
-  const keys = [HOST_NAME, own, ...counts, null, (row) => share(host("budget", row))];
-  return new PagedTable("hosts", "hypervisors", hostRow, keys);
+  const heads = [...document.getElementById("hosts-table").tHead.rows[0].cells];
+  const columns = heads.map((head) => HOST_COLUMNS[head.dataset.column]);
+  const keys = columns.map(([key]) => key);
+  return new PagedTable("hosts", "hypervisors", hostRow(columns), keys);
 }

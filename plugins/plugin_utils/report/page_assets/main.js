@@ -55,8 +55,9 @@ function announce(remember) {
   const last = Math.min(first + size, rows.length);
   const range = rows.length > size ? `, ${number(first + 1)} to ${number(last)} shown` : "";
   const order = sort ? "" : ", the ones to look at first";
-  const all = rows.length === GUESTS ? "" : ` of ${number(GUESTS)}`;
-  counted.textContent = `${number(rows.length)}${all} guests${range}${rows.length > 1 ? order : ""}.`;
+  const total = plural(GUESTS, "guest");
+  const all = rows.length === GUESTS ? total : `${number(rows.length)} of ${total}`;
+  counted.textContent = `${all}${range}${rows.length > 1 ? order : ""}.`;
   if (!remember) return;
   clearTimeout(later);
   later = setTimeout(() => {

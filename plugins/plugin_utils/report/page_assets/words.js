@@ -10,6 +10,7 @@ const NO_GROUP = "no group";
 const CHECKS = ["config", "live", "source", "rate", "driver", "current", "open", "measured"];
 
 const number = new Intl.NumberFormat("en").format;
+const plural = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 const collator = new Intl.Collator("en", { numeric: true });
 
 function amount(bytes) {

@@ -109,4 +109,42 @@ def test_a_hypervisor_that_was_not_observed_is_named_with_its_reason() -> None:
     assert hosts
     text = "".join(Parsed(page.render_page(report(hosts=hosts))).texts)
     assert f"not observed: {hosts[0]['error']}" in text
-    assert "1 of 1 hypervisors could not be observed." in text
+    assert "1 of 1 hypervisor could not be observed." in text
+
+
+def test_warnings_of_hypervisors_and_of_the_report_are_shown() -> None:
+    hosts = list(documents(3, 1))
+    for host in hosts:
+        host["warnings"] = [f"{host['hypervisor']}: no room <left>"]
+    summary = {"warnings": ["site/hv9.json: left out: it is not JSON"]}
+    found = Parsed(page.render_page(report(hosts=hosts, summary=summary))).texts
+    assert found.count("no room <left>") == 1  # once for the three of them
+    assert "site/hv9.json: left out: it is not JSON" in found
+
+
+def test_documents_of_several_runs_show_their_age() -> None:
+    hosts = [host for host in documents(9, 1) if not host["error"]][:3]
+    assert "Seen (UTC)" not in Parsed(page.render_page(report(hosts=hosts))).texts
+    hosts[1]["collected"] = "2026-11-18T11:00:00Z"
+    found = Parsed(page.render_page(report(hosts=hosts))).texts
+    assert {"Seen (UTC)", "2026-11-18 11:00", "3 days old"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("modes", "said"), [((0, 0), None), ((1, 1), "Check mode: "), ((1, 0), "Partly in check mode: of 1 hypervisor ")]
+)
+def test_what_would_change_is_never_said_to_have_changed(modes: tuple[bool, bool], said: str | None) -> None:
+    hosts = [{**host, "check_mode": bool(mode)} for host, mode in zip(documents(2, 5), modes, strict=True)]
+    found = "".join(Parsed(page.render_page(report(hosts=hosts))).texts)
+    assert all(
+        (start in found) == (start == said) for start in ("Check mode: ", "Partly in check mode: of 1 hypervisor ")
+    )
+    assert ("What changed in this run" in found) == (said is None)
+
+
+def test_one_is_not_many() -> None:
+    hosts = [host for host in documents(9, 1) if not host["error"]][:1]
+    found = "".join(Parsed(page.render_page(report(hosts=hosts))).texts)
+    assert "1 hypervisor, 1 guest." in found
+    body = found.partition('"use strict"')[0]
+    assert not re.search(r"\b1 (guests|hypervisors|hours|days|reasons|rates|wordings)\b", body)

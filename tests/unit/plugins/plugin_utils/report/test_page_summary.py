@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.fleet.rng.plugins.plugin_utils.report import page_facts, page_summary
-from ansible_collections.fleet.rng.tests.fleet.generate import documents
+from ansible_collections.fleet.rng.plugins.plugin_utils.report import page_facts, page_hosts, page_summary
+from ansible_collections.fleet.rng.tests.fleet.generate import COLLECTED, documents
 
 HOSTS = page_facts.clean(list(documents(30, 12)))
 GUESTS = page_facts.guests_of({"hosts": HOSTS})
+SEEN = page_hosts.hosts_of(HOSTS, COLLECTED)
 
 
 def test_all_hypervisors_and_groups_add_up() -> None:
@@ -23,7 +24,7 @@ def test_all_hypervisors_and_groups_add_up() -> None:
 
 
 def test_each_matter_counts_all_its_guests() -> None:
-    found = {matter.word: matter for matter in page_summary.matters(HOSTS, GUESTS)}
+    found = {matter.word: matter for matter in page_summary.matters(SEEN.all, GUESTS, ())}
     assert found["Not observed"].count == sum(bool(host["error"]) for host in HOSTS)
     assert found["Refused"].count == sum("refused" in guest.run for guest in GUESTS)
     assert found["Needs a restart"].count == sum("needs restart" in guest.run for guest in GUESTS)
@@ -33,7 +34,7 @@ def test_each_matter_counts_all_its_guests() -> None:
 
 
 def test_changes_count_every_changed_guest() -> None:
-    shown, more = page_summary.changes(GUESTS)
+    shown, more = page_summary.changes(HOSTS, GUESTS)
     assert more == 0
     assert sum(kind[-1] for kind in shown) == sum("changed" in guest.run for guest in GUESTS) > 0
 
@@ -53,3 +54,17 @@ def test_a_bar_is_full_and_shows_whatever_counts(counts: dict[str, int]) -> None
     assert [word for word, *dummy in found] == [word for word, count in counts.items() if count]
     assert all(width > 3 for *dummy, width in found)
     assert sum(width for *dummy, width in found) == pytest.approx(1000 if found else 0, abs=1)
+
+
+def test_what_would_change_comes_from_the_plan_whatever_a_second_look_saw() -> None:
+    checked = [{**host, "check_mode": True} for host in HOSTS]
+    shown, dummy = page_summary.changes(checked, GUESTS)
+    wanted = {page_facts.devices_text([guest.data["wanted"]] if guest.data["wanted"] else []) for guest in GUESTS}
+    assert {kind[3] for kind in shown} <= wanted
+
+
+def test_warnings_come_once_for_all_hypervisors_that_have_them() -> None:
+    warned = [("hv1", "hv1: no room"), ("hv2", "hv2: no room"), ("", "a.json: left out")]
+    missing, warnings = page_summary.matters((), (), warned)
+    assert [(reason.why, reason.names) for reason in missing.reasons] == [("a.json: left out", ())]
+    assert [(reason.why, reason.names) for reason in warnings.reasons] == [("no room", ("hv1", "hv2"))]
