@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
@@ -14,6 +14,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import LINES, explained, numbers
 from ansible_collections.fleet.rng.plugins.plugin_utils.verify import FAILED, UNPROVEN, VERDICTS, WAITING
 
+INFO = SEVERITIES[-1]
 BAD = (FAILED, WAITING, UNPROVEN)
 
 
@@ -25,15 +26,18 @@ def verdicts(verification: Mapping[str, Any], width: int = 100) -> list[str]:
     hosts = {name: verification["hosts"][name] for name in sorted(verification["hosts"])}
     lines = _counts(hosts, verification)
     lost = [(name, host["error"]) for name, host in hosts.items() if host["error"]]
-    found = sorted(
-        (entry for name, host in hosts.items() for entry in _findings(name, host)), key=lambda entry: entry[:2]
-    )
+    found = [
+        (name, guest["guest"], finding)
+        for name, host in hosts.items()
+        for guest in host["guests"]
+        for finding in guest["findings"]
+        if finding["severity"] != INFO or guest["verdict"] == UNPROVEN
+    ]
+    found.sort(key=lambda entry: (SEVERITIES.index(entry[2]["severity"]), entry[2]["id"]))
     rows = [((printable(name, 32), "", "not verified"), printable(error, 600)) for name, error in lost]
     rows += [
-        ((printable(name, 32), printable(guest["guest"], 40), f"{number} {what}"), printable(text, 800))
-        for (dummy, number, name, guest, what, dummy2), text in zip(
-            found, said_once(entry[-1] for entry in found), strict=True
-        )
+        ((printable(name, 32), printable(guest, 40), _what(finding)), printable(text, 800))
+        for (name, guest, finding), text in zip(found, said_once(entry[2] for entry in found), strict=True)
     ]
     if rows:
         lines += ["", *explained(rows, width)]
@@ -69,11 +73,5 @@ def _counts(hosts: Mapping[str, Mapping[str, Any]], everything: Mapping[str, Any
     return numbers("hypervisor", ("guests", *VERDICTS), body)
 
 
-def _findings(name: str, host: Mapping[str, Any]) -> Iterator[tuple[int, str, str, Mapping[str, Any], str, Any]]:
-    """(rank, id, hypervisor, guest, what, finding) of all that somebody has to act upon, or that kept from a proof."""
-    for guest in host["guests"]:
-        for finding in guest["findings"]:
-            unproven = finding["severity"] == SEVERITIES[-1]
-            if not unproven or guest["verdict"] == UNPROVEN:
-                what = UNPROVEN if unproven else finding["severity"]
-                yield SEVERITIES.index(finding["severity"]), finding["id"], name, guest, what, finding
+def _what(finding: Mapping[str, Any]) -> str:
+    return f"{finding['id']} {UNPROVEN if finding['severity'] == INFO else finding['severity']}"
