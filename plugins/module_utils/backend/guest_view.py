@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
 from .. import health
+from ..device import request_bytes
 from ..kernel import measure
 from ..kernel.interpret import interpret
 from ..kernel.measure import Limits
@@ -329,7 +330,7 @@ def _measure(agent: Agent, rng: Dict[str, Any], live: Optional[Devices], limits:
     if rates or rate is None:
         draw = measure.Draw(0, limits.count, "the rate of the one that it draws from is not known")
     else:
-        draw = measure.plan(limits, rate)
+        draw = measure.plan(limits, rate, request_bytes(rng["kernel"]["arch"] or ""))
     try:
         finished = agent.run(measure.SCRIPT, measure.arguments(draw, limits))
         return _measured(draw, measure.parse(draw, finished.out, finished.err))

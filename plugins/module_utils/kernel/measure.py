@@ -5,7 +5,7 @@
 
 QEMU's limiter is a quota that a timer renews, not a stream, and the first quota is free. So a limited device is first
 drained a little past a quota, which ends just after a renewal; then whole quotas are drawn, and each takes a period.
-A guest's kernel takes 64 bytes before it hands out one, so of small quotas several are taken for one.
+A guest's kernel takes 64 bytes or more before it hands out one, so of small quotas several are taken for one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ SECONDS, MAX_SECONDS = 5, 60
 BYTES, MIN_BYTES, MAX_BYTES = 65536, 256, 16 * 1024 * 1024
 SAMPLE = 65536  # bytes of what was drawn that are handed over; more would be too long for an answer of the agent
 
-_AT_ONCE = 64  # bytes that a guest's kernel asks for
-_LEAST_BYTES = 2 * _AT_ONCE  # below, the warm-up would take more than two quotas
 _LEAST_MILLISECONDS = 500  # below, the steps of 10 ms of the guest's clock, and its work, weigh too much
 _WARM_UP_PERIODS = 2  # the rest of the period that has begun, and the one whose beginning is drained
 
@@ -67,14 +65,17 @@ class Drawn:
         return round(self.count / max(self.seconds, 0.01), 1)
 
 
-def plan(limits: Limits, rate: Rate) -> Draw:
-    """What to draw from a device with this rate, within the limits."""
+def plan(limits: Limits, rate: Rate, at_once: int) -> Draw:
+    """What to draw from a device with this rate, within the limits.
+
+    :param at_once: the bytes that the guest's kernel asks for at a time.
+    """
     if rate.max_bytes is None:
         return Draw(0, limits.count)
-    together = _ceil(_LEAST_BYTES, rate.max_bytes)
+    together = _ceil(2 * at_once, rate.max_bytes)  # with less, the warm-up would take more than two periods
     quota, period = together * rate.max_bytes, together * rate.period
     # What is not a multiple would leave a part of what the kernel took to the bytes that count.
-    warm_up = _ceil(quota + _AT_ONCE, _AT_ONCE) * _AT_ONCE
+    warm_up = _ceil(quota + at_once, at_once) * at_once
     needed = warm_up + max(1, _ceil(_LEAST_MILLISECONDS, period)) * quota
     if needed > limits.count:
         return Draw(0, limits.count, _hidden(rate, limits.count, "bytes", needed, MAX_BYTES))

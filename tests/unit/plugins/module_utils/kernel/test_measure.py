@@ -42,7 +42,7 @@ SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
     ],
 )
 def test_whole_quotas_are_drawn(limits: Limits, rate: Rate, draw: Draw) -> None:
-    assert plan(limits, rate) == draw
+    assert plan(limits, rate, 64) == draw
     assert draw.warm_up + draw.counted <= limits.count
 
 
@@ -60,11 +60,16 @@ def test_whole_quotas_are_drawn(limits: Limits, rate: Rate, draw: Draw) -> None:
     ],
 )
 def test_limits_that_hide_the_quota(limits: Limits, rate: Rate, draw: Draw, why: str) -> None:
-    planned = plan(limits, rate)
+    planned = plan(limits, rate, 64)
     assert (planned.warm_up, planned.counted) == (draw.warm_up, draw.counted)
     assert planned.too_short is (" seconds: " in str(planned.why))
     assert planned.why is not None
     assert planned.why.endswith(why)
+
+
+def test_kernels_that_ask_for_more_at_a_time() -> None:
+    assert plan(Limits(), Rate(1024), 256) == Draw(1280, 3072)
+    assert plan(Limits(6), Rate(256), 256) == Draw(768, 512)
 
 
 def run(shell: str, draw: Draw, device: Path, seconds: int = 20) -> tuple[bytes, bytes]:
