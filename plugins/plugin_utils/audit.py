@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import columns, explained
 
 HEADER = ("machine", "role", "kernel", "current RNG", "other RNGs", "CPU", "entropy", "CRNG", "findings")
-SEVERITIES = ("error", "warning", "info")
 
 
 def audit(machines: Mapping[str, Any], width: int = 100) -> list[str]:

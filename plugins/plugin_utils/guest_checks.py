@@ -24,6 +24,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import Ki
 
 PASS, FAIL, UNKNOWN, NOT_APPLICABLE = "pass", "fail", "unknown", "not applicable"
 CHECKS = ("config", "live", "source", "rate", "driver", "current", "open", "measured")
+DRIVER = {"loaded": True, "builtin": True, "missing": False}  # whether there is one, by virtio_rng of rng_info
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _PLAIN_NAME = re.compile("[a-z][a-z0-9_.-]{0,30}", re.ASCII | re.IGNORECASE)  # no number, and too short for a UUID
@@ -280,7 +281,7 @@ class Inside:
         if current is None and available is not None:
             current = ""  # the kernel was there to be read, and names none
         if driver is None:
-            driver = {"loaded": True, "builtin": True, "missing": False}.get(str(rng.get("virtio_rng")))
+            driver = DRIVER.get(str(rng.get("virtio_rng")))
         if current and str(current).startswith(_VIRTIO):
             driver = True  # nobody else gives an RNG that name
         names = tuple(printable(str(name), 100) for name in (available or ())[:10])

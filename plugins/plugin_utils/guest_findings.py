@@ -18,7 +18,6 @@ from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 
-SEVERITIES = ("error", "warning", "info")  # the worst first
 LONGEST_WORD = 300
 
 

@@ -23,7 +23,7 @@ def some(names: Sequence[str]) -> str:
 
 def counted(number: int, noun: str) -> str:
     """The number and the noun, whose plural takes an s."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def said_once(findings: Iterable[Mapping[str, Any]]) -> Iterator[str]:

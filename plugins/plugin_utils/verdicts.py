@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
-from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import LINES, explained, numbers
 from ansible_collections.fleet.rng.plugins.plugin_utils.verify import FAILED, UNPROVEN, VERDICTS, WAITING

@@ -24,6 +24,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.converge import (
 )
 from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError, RngError
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.observation import CONFIG, LIVE, ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils import guest_findings as kinds
@@ -213,7 +214,7 @@ def _checked(entry: Mapping[str, Any], guest: ObservedGuest, known: _Known) -> d
         "verdict": verdict,
         "reason": printable(_reason(case, verdict, checks), 500),
         "checks": {name: check.to_wire() for name, check in checks.items()},
-        "findings": sorted(case.findings, key=lambda found: kinds.SEVERITIES.index(found["severity"])),
+        "findings": sorted(case.findings, key=lambda found: SEVERITIES.index(found["severity"])),
     }
 
 

@@ -24,7 +24,7 @@ def test_some(names: list[str], words: str) -> None:
 
 
 def test_only_one_is_no_plural() -> None:
-    assert [counted(number, "guest") for number in (0, 1, 2)] == ["0 guests", "1 guest", "2 guests"]
+    assert [counted(number, "guest") for number in (0, 1, 2000)] == ["0 guests", "1 guest", "2,000 guests"]
 
 
 def test_a_remedy_is_said_once_for_findings_in_a_row() -> None:

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.converge import Capabilities
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import CHECKS
-from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import KINDS, SEVERITIES
+from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import KINDS
 from ansible_collections.fleet.rng.plugins.plugin_utils.verify import VERDICTS, Evidence, verify
 
 CASES = json.loads((Path(__file__).parents[2] / "cases" / "verify" / "guests.json").read_text(encoding="utf-8"))
