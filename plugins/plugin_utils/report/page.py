@@ -40,7 +40,7 @@ def render_page(report: Mapping[str, Any]) -> str:
     seen = page_hosts.hosts_of(hosts, report["generated"])
     quotas, more_quotas = page_rates.quotas(guests)
     budgets, bands = page_rates.budgets(hosts)
-    style, script = bundle(STYLES), '"use strict";\n(() => {\n' + bundle(SCRIPTS) + "})();\n"
+    style = bundle(STYLES)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -64,8 +64,8 @@ def render_page(report: Mapping[str, Any]) -> str:
             rules=page_rates.rules(hosts),
             data=Markup(embedded(page_data(hosts, seen.all, guests))),  # noqa: S704  its markup is escaped as JSON's own \u003c
             style=Markup(style),  # noqa: S704  our own files
-            script=Markup(script),  # noqa: S704
-            policy=policy(style, script),
+            script=Markup(script()),  # noqa: S704
+            policy=policy(style, script()),
         )
     )
 
@@ -74,6 +74,12 @@ def _warnings(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from (("", warning) for warning in (report.get("summary") or {}).get("warnings") or ())
     for host in report["hosts"]:
         yield from ((host["hypervisor"], warning) for warning in host.get("warnings") or ())
+
+
+@cache
+def script() -> str:
+    """The one script of the page, with names of its own."""
+    return '"use strict";\n(() => {\n' + bundle(SCRIPTS) + "})();\n"
 
 
 @cache

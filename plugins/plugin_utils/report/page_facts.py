@@ -19,6 +19,7 @@ RUNS = ("refused", "error", "needs restart", "pending removal", "changed", "in s
 HAS = {True: "yes", False: "no", None: "unknown"}
 SEVERITIES = ("error", "warning", "info")
 TEXT = 600  # characters of one text; nothing that is longer is worth a page
+_PLAIN = (bool, int, float, type(None))
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 
 
@@ -50,8 +51,11 @@ def clean(value: Any) -> Any:
     """The same document with every text fit to be shown, whoever wrote it."""
     if isinstance(value, str):
         return value if len(value) <= TEXT and value.isprintable() else printable(value, TEXT)
+    # A large report has millions of values; a call for each would take most of the time that its page takes.
+    if isinstance(value, dict):
+        return {clean(str(key)): item if type(item) in _PLAIN else clean(item) for key, item in value.items()}
     if isinstance(value, Mapping):
-        return {clean(str(key)): clean(item) for key, item in value.items()}
+        return clean(dict(value))
     if isinstance(value, list | tuple):
         return [clean(item) for item in value]
     return value

@@ -34,7 +34,8 @@ class Facet {
     this.ids = Array.from({ length: GUESTS }, (_, row) => ids(column(row)));
     this.counts = new Int32Array(this.words.length);
     const rank = (word) => (order ? order.indexOf(word) : 0);
-    const compare = (a, b) => rank(this.words[a]) - rank(this.words[b]) || collator.compare(this.words[a], this.words[b]);
+    const compare = (a, b) =>
+      rank(this.words[a]) - rank(this.words[b]) || collator.compare(this.words[a], this.words[b]);
     this.sorted = this.words.map((_, index) => index).sort(compare);
     this.id = (word) => known.get(word);
   }
@@ -47,12 +48,29 @@ class Facet {
 const one = (value) => [value];
 const FACETS = [
   new Facet("verdict", (row) => guest("verdict", row), one, VERDICTS),
-  new Facet("run", (row) => guest("run", row), (list) => list, RUNS),
+  new Facet(
+    "run",
+    (row) => guest("run", row),
+    (list) => list,
+    RUNS,
+  ),
   new Facet("rng", (row) => guest("rng", row), one, ["yes", "no", "unknown"]),
-  new Facet("group", (row) => guest("groups", row), (list) => (list?.length ? list : [NO_GROUP])),
+  new Facet(
+    "group",
+    (row) => guest("groups", row),
+    (list) => (list?.length ? list : [NO_GROUP]),
+  ),
   new Facet("host", hostOf, one),
-  new Facet("source", (row) => guest("devices", row), (list) => [...new Set((list ?? []).map((item) => item.source))]),
-  new Facet("finding", (row) => guest("findings", row), (list) => [...new Set(list.map((item) => item.id))]),
+  new Facet(
+    "source",
+    (row) => guest("devices", row),
+    (list) => [...new Set((list ?? []).map((item) => item.source))],
+  ),
+  new Facet(
+    "finding",
+    (row) => guest("findings", row),
+    (list) => [...new Set(list.map((item) => item.id))],
+  ),
 ];
 
 const SEARCHED = ["name", "uuid", "inventory", "why", "verdict", "view_os", "view_kernel", "view_current"];

@@ -81,7 +81,11 @@ function layersBlock(row) {
 }
 
 function checksBlock(row) {
-  const found = CHECKS.map((check) => [check, guest(`check_${check}_result`, row), guest(`check_${check}_message`, row)]);
+  const found = CHECKS.map((check) => [
+    check,
+    guest(`check_${check}_result`, row),
+    guest(`check_${check}_message`, row),
+  ]);
   const judged = found.filter(([, result]) => result);
   if (!judged.length) return null;
   const reason = guest("reason", row);

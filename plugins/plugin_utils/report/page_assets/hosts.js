@@ -25,9 +25,10 @@ function budgetCell(row) {
   const budget = host("budget", row);
   if (!budget) return h("td", { class: "quiet" }, "none");
   const full = share(budget);
-  const parts = full > 1 ? [["f-over", 1]] : [["f-promised", full], ["f-rest", 1 - full]];
+  const within = Math.min(full, 1);
+  const parts = Object.entries({ [full > 1 ? "f-over" : "f-promised"]: within, "f-rest": 1 - within });
   const text = `${amount(budget.promised)}/s of ${amount(budget.bytes_per_second)}/s`;
-  return h("td", {}, full > 1 ? h("b", {}, icon("warning"), "over: ") : null, text, bar(parts));
+  return h("td", { class: "nowrap" }, full > 1 ? h("b", {}, icon("warning"), "over: ") : null, text, bar(parts));
 }
 
 function verdictsCell(row) {
@@ -40,7 +41,7 @@ const note = (text) => h("span", { class: "note" }, icon("error"), text);
 const old = (row) => (host("age", row) ? h("span", { class: "quiet" }, `${host("age", row)} old`) : null);
 
 function collectedCell(row) {
-  return h("td", { class: "when" }, host("collected", row), old(row) && h("br"), old(row));
+  return h("td", { class: "nowrap" }, host("collected", row), old(row) && h("br"), old(row));
 }
 
 /** A column of text, and one of numbers: what it sorts by, and its cell. */

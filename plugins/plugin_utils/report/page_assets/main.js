@@ -10,7 +10,7 @@ const counted = document.getElementById("count");
 const facetBox = document.getElementById("facets");
 const SORTED = ["name", "host", "verdict", "run", "device", "why"];
 let only = null; // the one guest that a link names
-let boxes = []; // [facet, id, box or option, where its number stands]
+const boxes = []; // [facet, id, box or option, where its number stands]
 
 const guestsTable = new PagedTable(
   "guests",
