@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Install what the tests of the page need and the machine has not: a browser, what drives it, npm, and the checker of
-# accessibility.
+# Install what the tests of the page need and the machine has not: a browser, what drives it, npm, and the checkers of
+# scripts, styles and accessibility.
 set -eu
 cd "$(dirname "$0")"
 
@@ -23,6 +23,6 @@ if [ -n "$missing" ]; then
 fi
 target=../../.cache/page
 mkdir -p "$target"
-cp package.json package-lock.json "$target"
+cp package.json package-lock.json biome.json "$target"
 cd "$target"
-npm ci --silent --no-audit --no-fund --ignore-scripts
+npm ci --loglevel=error --no-audit --no-fund --ignore-scripts
