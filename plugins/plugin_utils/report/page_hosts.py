@@ -78,7 +78,7 @@ def _host(host: Mapping[str, Any], generated: str) -> Host:
     return Host(
         name=host["hypervisor"],
         trouble=trouble,
-        why=error,
+        why=error.removeprefix(f"{NOT_OBSERVED}: "),
         software=" ".join(host[key] for key in ("kind", "version") if host.get(key)),
         current=(host.get("rng") or {}).get("current") or "none",
         collected=moment(host["collected"]),
