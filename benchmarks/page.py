@@ -175,8 +175,13 @@ def visiting(browser: Browser, path: Path) -> Iterator[Page]:
 
 def row(what: str, values: Sequence[float], unit: str) -> str:
     """A line of the table."""
-    spread = f"{min(values):.3g} to {max(values):.3g}" if len(values) > 1 else ""
-    return f"| {what} | {statistics.median(values):.3g} {unit} | {spread} |".replace("  ", " ")
+    spread = f"{digits(min(values))} to {digits(max(values))}" if len(values) > 1 else ""
+    return f"| {what} | {digits(statistics.median(values))} {unit} | {spread} |".replace("  ", " ")
+
+
+def digits(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def circumstances(browser: str) -> str:
