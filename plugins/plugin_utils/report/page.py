@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import counted
 from ansible_collections.fleet.rng.plugins.plugin_utils.report import page_facts, page_hosts, page_rates, page_summary
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_columns import embedded, page_data
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -130,6 +131,6 @@ def _environment() -> Environment:
         "devices": page_facts.devices_text,
         "number": "{:,}".format,
         "moment": page_hosts.moment,
-        "plural": page_facts.plural,
+        "plural": counted,
     }
     return environment

@@ -101,11 +101,6 @@ def _run(data: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(word for word in RUNS if word in words) or (RUNS[-1],)
 
 
-def plural(number: int, noun: str) -> str:
-    """``1 guest``, ``2,000 guests``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def amount(number: float) -> str:
     """Bytes as people write them: ``1 KiB``, ``1.5 MiB``."""
     for size, unit in _UNITS:

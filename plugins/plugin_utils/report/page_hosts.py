@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import counted
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.merge import TIME
-from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_facts import plural
 
 NOT_OBSERVED = "not observed"
 NOT_PLANNED = "not planned"
@@ -97,5 +97,5 @@ def age(collected: str, generated: str) -> str:
     if between < FRESH:
         return ""
     if between < DAYS:
-        return plural(between // FRESH, "hour")
-    return plural(between.days, "day")
+        return counted(between // FRESH, "hour")
+    return counted(between.days, "day")
