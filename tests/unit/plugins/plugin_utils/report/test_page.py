@@ -133,13 +133,15 @@ def test_documents_of_several_runs_show_their_age() -> None:
 
 
 @pytest.mark.parametrize(
-    ("modes", "said"), [((0, 0), None), ((1, 1), "Check mode: "), ((1, 0), "Partly in check mode: of 1 hypervisor ")]
+    ("modes", "said"),
+    [((0, 0), None), ((1, 1), "Nothing was changed in this run; "), ((1, 0), "Nothing was changed on 1 hypervisor; ")],
 )
 def test_what_would_change_is_never_said_to_have_changed(modes: tuple[bool, bool], said: str | None) -> None:
     hosts = [{**host, "check_mode": bool(mode)} for host, mode in zip(documents(2, 5), modes, strict=True)]
     found = "".join(Parsed(page.render_page(report(hosts=hosts))).texts)
     assert all(
-        (start in found) == (start == said) for start in ("Check mode: ", "Partly in check mode: of 1 hypervisor ")
+        (start in found) == (start == said)
+        for start in ("Nothing was changed in this run; ", "Nothing was changed on 1 hypervisor; ")
     )
     assert ("What changed in this run" in found) == (said is None)
 
