@@ -31,7 +31,7 @@ help:  ## List the targets
 
 ## Show and tell
 
-.PHONY: demo demo-down bench docs
+.PHONY: demo demo-down bench bench-page docs
 demo: $(READY)  ## Boot a small fleet and give it random number generators (root; KEEP=1 leaves it running)
 	@$(AS_ROOT) demo/run
 
@@ -40,6 +40,10 @@ demo-down:  ## Take down what `make demo KEEP=1` left
 
 bench: $(READY)  ## Measure against ping, bare libvirt and today's playbooks (root; an hour or less)
 	$(AS_ROOT) $(BIN)/python benchmarks/run.py
+
+bench-page: $(READY)  ## Measure the report's page of a large fleet, in a headless browser (a few minutes)
+	@sh tests/page/prepare.sh
+	@$(BIN)/python benchmarks/page.py
 
 docs: $(READY)  ## Build the documentation of modules and roles as HTML, in docs/build
 	@rm -rf docs/build && mkdir -p docs/build && chmod og-w docs/build
@@ -51,9 +55,9 @@ docs: $(READY)  ## Build the documentation of modules and roles as HTML, in docs
 ## Checks
 
 LINTERS := lint-python lint-shipped lint-yaml lint-shell lint-docs lint-changelog lint-ansible
-.PHONY: test check lint $(LINTERS) types unit sanity ansible-units oldest packaging integration molecule format
+.PHONY: test check lint $(LINTERS) types unit sanity ansible-units oldest packaging page integration molecule format
 test: $(READY)  ## Run everything: check, packaging, ansible-test, integration, Molecule (root; about 15 minutes)
-	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging oldest sanity ansible-units integration molecule
+	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging page oldest sanity ansible-units integration molecule
 
 check: $(READY)  ## Run what needs no hypervisor and takes less than a minute: lint, types, unit
 	@$(MAKE) --keep-going --jobs=2 --output-sync=target lint types unit
@@ -99,6 +103,11 @@ oldest: $(OLDEST) $(TREE)  ## Unit tests and packaging with the oldest ansible-c
 
 packaging: $(READY)  ## Build the collection, install it, and use it from there
 	$(PYTEST) tests/packaging
+
+page: $(READY)  ## Check the report's page, and use it in a headless browser (installs Debian's chromium, and npm)
+	@sh tests/page/prepare.sh
+	@sh tests/page/lint.sh
+	$(PYTEST) tests/page
 
 integration: $(READY)  ## Real libvirt daemons and running guests (root; installs their packages)
 	$(AS_ROOT) $(PYTEST) -p no:cacheprovider tests/integration

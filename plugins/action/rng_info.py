@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.kernel import probe
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret
@@ -36,7 +37,11 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": mistakes}
         if getattr(self._connection._shell, "_IS_WINDOWS", False):
             return {**result, **_unsupported("only Linux is supported; this is a connection to Windows")}
-        answer = self._low_level_execute_command(probe.command(options["root"], options["timeout"]))
+        try:
+            answer = self._low_level_execute_command(probe.command(options["root"], options["timeout"]))
+        except AnsibleConnectionFailure as error:
+            # As an answer: the exception would fill the screen for each machine that is away.
+            return {**result, "unreachable": True, "msg": printable(str(error), 600)}
         try:
             result["rng"] = interpret(probe.parse(answer["stdout"]))
         except probe.UnsupportedSystemError as error:

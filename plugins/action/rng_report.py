@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 from ansible_collections.fleet.rng.plugins.plugin_utils.compliance import compliance
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import counted
 from ansible_collections.fleet.rng.plugins.plugin_utils.report import files
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.collect import Inventory, Registered, collect
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.merge import TIME, merge
@@ -120,10 +121,10 @@ def _line(summary: Mapping[str, Any]) -> str:
     hypervisors, guests = summary["hypervisors"], summary["guests"]
     lost = len(hypervisors["not_observed"])
     parts = [
-        f"{hypervisors['total']} hypervisors" + (f" ({lost} not observed)" if lost else ""),
-        f"{guests['guests']} guests",
+        counted(hypervisors["total"], "hypervisor") + (f" ({lost} not observed)" if lost else ""),
+        counted(guests["guests"], "guest"),
         f"{guests['config']} with an RNG in their config",
-        f"{guests['live']} of {guests['running']} running ones with one",
+        f"{guests['live']} of {guests['running']} that run with one",
     ]
     if summary["verdicts"]["none"] < guests["guests"]:
         parts.append(f"{guests['verified']} verified")

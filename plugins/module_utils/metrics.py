@@ -175,6 +175,9 @@ def _guest_samples(labels: Labels, guest: Mapping[str, Any]) -> Iterator[Tuple[s
 
 
 def _needs_restart(guest: Mapping[str, Any]) -> Value:
+    """By what the run did, or else by what a verification saw: it may not have known of a run."""
+    if guest.get("verdict") == "waiting":
+        return 1.0
     outcome = _mapping(guest.get("outcome"))
     layers = [outcome.get(layer) for layer in ("config", "live")]
     return float("needs_restart" in layers) if any(layers) else None

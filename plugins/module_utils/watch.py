@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from .backend.libvirt import DEFAULT_URI, Backend
+from .backend.libvirt_observer import DEFAULT_URI, Observer
 from .errors import RngError
 from .kernel.interpret import interpret
 from .kernel.probe import collect
@@ -121,13 +121,11 @@ def look(name: str, uri: str, budget: int, timeout: float) -> Dict[str, Any]:
 
 
 def _guests(uri: str, budget: int) -> Dict[str, Any]:
-    backend = Backend(uri)
-    session = backend.session(readonly=True)
-    about = backend.hypervisor(session)
-    guests = session.observe_all()
+    observer = Observer(uri, readonly=True)
+    guests = observer.observe_all()
     return {
-        "kind": about["kind"],
-        "version": about["version"],
+        "kind": "libvirt",
+        "version": observer.connection.version(),
         "budget": _budget(guests, budget) if budget else None,
         "guests": [_guest(guest) for guest in guests],
     }

@@ -110,7 +110,8 @@ guests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import DEFAULT_URI, Backend
+from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import Backend
+from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt_observer import DEFAULT_URI
 from ansible_collections.fleet.rng.plugins.module_utils.module.apply import run
 from ansible_collections.fleet.rng.plugins.module_utils.module.arguments import CONVERGE_SPEC
 

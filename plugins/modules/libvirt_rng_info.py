@@ -256,6 +256,8 @@ guests:
                   included.
                 - Each is V(no failure found), V(failed), V(too little data) or V(not run). No test can find that
                   random numbers are good.
+                - The tests of FIPS 140-2 are C(rngtest) of the rng-tools on the hypervisor, and are V(not run) where
+                  that is not installed.
               type: dict
               sample: {repetition_count: no failure found, fips_140_2: too little data}
     host_view:
@@ -334,7 +336,8 @@ guests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import DEFAULT_URI, Backend
+from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import Backend
+from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt_observer import DEFAULT_URI
 from ansible_collections.fleet.rng.plugins.module_utils.module.info import run
 from ansible_collections.fleet.rng.plugins.module_utils.module.views import VIEWS_SPEC
 

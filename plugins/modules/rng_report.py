@@ -160,7 +160,7 @@ line:
   description: The report in one line.
   returned: success
   type: str
-  sample: "Report: 4 hypervisors, 120 guests, 118 with an RNG in their config, 96 of 97 running ones with one"
+  sample: "Report: 4 hypervisors, 120 guests, 118 with an RNG in their config, 96 of 97 that run with one"
 paths:
   description: The path of each file that was written, by its format.
   returned: success

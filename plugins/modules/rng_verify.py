@@ -167,8 +167,8 @@ verification:
               description:
                 - V(verified), when all that the policy asks for holds and the guest itself said so, or when it is to
                   have no RNG and has none.
-                - V(waiting), when it is right in the configuration and the running guest needs a restart. V(off), when it
-                  is right in the configuration and not running.
+                - V(waiting), when it is right in the configuration and the running guest needs a restart.
+                - V(off), when it is right in the configuration and not running.
                 - V(unproven), when nothing is wrong and the guest could not be asked.
                 - V(failed), or V(unmanaged).
               type: str
@@ -215,7 +215,7 @@ verification:
     hosts:
       hv1:
         error:
-        failure: "1 of 1 guests not verified: web1: failed: Its rate is not 1024 B / 1000 ms: live: 4096 B / 1000 ms."
+        failure: "1 of 1 guests failed: web1: Its rate is not 1024 B / 1000 ms: unlimited (live)"
         counts: {verified: 0, failed: 1, waiting: 0, unproven: 0, "off": 0, unmanaged: 0}
         total: 1
         guests:
@@ -223,25 +223,25 @@ verification:
             uuid: 1f0a8a86-3b5d-4c5c-9a0e-0d6a6f6a7c11
             inventory: web1
             verdict: failed
-            reason: "Its rate is not 1024 B / 1000 ms: live: 4096 B / 1000 ms."
+            reason: "Its rate is not 1024 B / 1000 ms: unlimited (live)."
             checks:
-              config: {result: pass, message: "already has /dev/urandom, 1024 B / 1000 ms"}
-              live: {result: fail, message: "/dev/urandom, 4096 B / 1000 ms -> /dev/urandom, 1024 B / 1000 ms"}
-              source: {result: pass, message: "/dev/urandom, as libvirt says"}
-              rate: {result: fail, message: "4096 B / 1000 ms, as libvirt says"}
+              config: {result: pass, message: "has builtin, 1024 B / 1000 ms"}
+              live: {result: fail, message: "has builtin, unlimited; wanted is builtin, 1024 B / 1000 ms"}
+              source: {result: pass, message: "builtin, as libvirt says"}
+              rate: {result: fail, message: "unlimited, as libvirt says"}
               driver: {result: pass, message: "there, as the guest's agent says"}
               current: {result: pass, message: "virtio_rng.0, as the guest's agent says"}
-              open: {result: pass, message: process 4711 has /dev/urandom open}
+              open: {result: not applicable, message: "nothing to open: QEMU asks the kernel"}
               measured: {result: not applicable, message: not measured}
             findings:
               - id: RNG105
                 severity: error
                 subject: web1
-                message: "Its rate is not 1024 B / 1000 ms: live: 4096 B / 1000 ms."
+                message: "Its rate is not 1024 B / 1000 ms: unlimited (live)."
                 remedy: >-
                   Run the playbook fleet.rng.enable_rng; or, if what it has is meant, set it as the policy of the guest
                   (virtio_rng_max_bytes, virtio_rng_period).
-                evidence: {live: 4096 B / 1000 ms}
+                evidence: {live: unlimited}
     counts: {verified: 0, failed: 1, waiting: 0, unproven: 0, "off": 0, unmanaged: 0}
     total: 1
 """

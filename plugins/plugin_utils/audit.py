@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
-from ansible_collections.fleet.rng.plugins.plugin_utils.table import columns, heads, wrapped
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import columns, explained
 
 HEADER = ("machine", "role", "kernel", "current RNG", "other RNGs", "CPU", "entropy", "CRNG", "findings")
-SEVERITIES = ("error", "warning", "info")
-LINES = 200  # of findings; the results have all of them
 
 
 def audit(machines: Mapping[str, Any], width: int = 100) -> list[str]:
@@ -34,15 +34,17 @@ def audit(machines: Mapping[str, Any], width: int = 100) -> list[str]:
         ),
         key=lambda entry: entry[:3],
     )
-    shown = findings[:LINES]
-    if shown:
+    if findings:
         lines.append("")
-    starts = heads([(identifier, SEVERITIES[rank], printable(name, 32)) for rank, identifier, name, dummy in shown])
-    for start, (*dummy, finding) in zip(starts, shown, strict=True):
-        lines += wrapped(start, printable(f"{finding['message']} {finding['remedy']}", 600), width)
-    if len(findings) > len(shown):
-        lines.append(f"... and {len(findings) - len(shown)} more")
-    return lines
+    return lines + explained(
+        [
+            ((identifier, SEVERITIES[rank], printable(name, 32)), printable(text, 600))
+            for (rank, identifier, name, dummy), text in zip(
+                findings, said_once(entry[3] for entry in findings), strict=True
+            )
+        ],
+        width,
+    )
 
 
 def _row(name: str, rng: Any) -> tuple[str, ...]:

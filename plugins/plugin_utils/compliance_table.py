@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.compliance import AGREE, FAIL, RESULTS, RULES, compliance
 from ansible_collections.fleet.rng.plugins.plugin_utils.notices import some
-from ansible_collections.fleet.rng.plugins.plugin_utils.table import GAP, heads, left, width_of, wrapped
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import explained, numbers
 
 
 def table(machines: Mapping[str, Any], width: int = 100) -> list[str]:
@@ -30,22 +30,17 @@ def table(machines: Mapping[str, Any], width: int = 100) -> list[str]:
             if item["result"] == FAIL or item["judgement"] != AGREE:
                 key = (item["id"], item["result"], item["judgement"], item["note"])
                 said.setdefault(key, (item["why"], []))[1].append(name)
-    lines = _counts(counts)
+    lines = numbers("rule", RESULTS, list(counts.items()))
     order = [rule.id for rule in RULES]
     entries = sorted(said.items(), key=lambda entry: (order.index(entry[0][0]), RESULTS.index(entry[0][1])))
-    starts = heads([(rule, result, judgement) for (rule, result, judgement, dummy), dummy2 in entries])
     if entries:
         lines.append("")
-    for start, ((*dummy, note), (why, names)) in zip(starts, entries, strict=True):
-        lines += wrapped(start, printable(f"{some(names)}: {why}. {note}".strip(), 600), width)
+    lines += explained(
+        [
+            ((rule, result, judgement), printable(f"{some(names)}: {why}. {note}".strip(), 600))
+            for (rule, result, judgement, note), (why, names) in entries
+        ],
+        width,
+    )
     unknown = [name for name in sorted(machines) if not isinstance(machines[name], Mapping)]
     return [*lines, "", f"not audited: {some(unknown)}"] if unknown else lines
-
-
-def _counts(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    first = max(width_of(rule) for rule in counts)
-    lines = [GAP.join([left("rule", first), *RESULTS])]
-    for rule, found in counts.items():
-        cells = [f"{found.get(result, 0):>{len(result)}}" for result in RESULTS]
-        lines.append(GAP.join([left(rule, first), *cells]))
-    return lines

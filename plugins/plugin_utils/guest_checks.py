@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,10 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.kinds import COMMANDS, G
 
 PASS, FAIL, UNKNOWN, NOT_APPLICABLE = "pass", "fail", "unknown", "not applicable"
 CHECKS = ("config", "live", "source", "rate", "driver", "current", "open", "measured")
+DRIVER = {"loaded": True, "builtin": True, "missing": False}  # whether there is one, by virtio_rng of rng_info
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_PLAIN_NAME = re.compile("[a-z][a-z0-9_.-]{0,30}", re.ASCII | re.IGNORECASE)  # no number, and too short for a UUID
 _VIRTIO = "virtio_rng"
 _BACKEND_OF = {"random": "rng-random", "builtin": "rng-builtin", "egd": "rng-egd"}
 _VARIABLES = {
@@ -75,30 +77,34 @@ class Case:
         self.findings.append(finding(kind, self.guest.name, evidence or {}, **words))
 
     def differ(self, kind: Kind, where: str, found: str) -> None:
+        if kind is kinds.NOT_LIVE and kinds.NOT_IN_CONFIG in self._differences:
+            kind = kinds.NOT_IN_CONFIG  # one cause, one finding
         self._differences.setdefault(kind, {})[where] = found
 
-    def explained(self, words: str) -> str:
-        return f"{words}; changing it failed: {self.applied}" if self.applied else words
-
     def report_differences(self) -> None:
-        """One finding of each kind, however many layers it is on."""
+        """One finding of each kind, however many layers it is on; where changing it failed, that is what to mend."""
         wanted = self.wanted
         for kind, places in self._differences.items():
-            said = self.explained("; ".join(f"{where}: {found}" for where, found in places.items()))
             only: object = wanted
             if wanted is not None and kind in (kinds.WRONG_SOURCE, kinds.WRONG_RATE):
                 only = wanted.source if kind is kinds.WRONG_SOURCE else wanted.rate
+            said = "; ".join(
+                f"{found} ({' and '.join(where for where in places if places[where] == found)})"
+                for found in dict.fromkeys(places.values())
+            )
             evidence = {where: printable(found, 300) for where, found in places.items()}
-            self.find(kind, evidence, wanted=only, found=said, variables=_VARIABLES.get(kind, ""))
+            words = {"wanted": only, "found": said, "variables": _VARIABLES.get(kind, ""), "failure": self.applied}
+            self.find(kinds.after_failure(kind) if self.applied else kind, evidence, **words)
 
     @property
     def domain(self) -> str:
-        """The guest as an argument of commands. People copy them, so a name that is none of ours is quoted."""
+        """The guest as an argument of commands: its name, unless virsh or a shell may take that for something else."""
+        name, uuid = self.guest.name, self.guest.uuid
         if self.kind == PROXMOX and self.guest.number.isdigit():
             return self.guest.number
         if self.kind == GANETI:
-            return shlex.quote(self.guest.name)
-        return self.guest.uuid if _UUID.fullmatch(self.guest.uuid) else shlex.quote(self.guest.name)
+            return shlex.quote(name)
+        return uuid if _UUID.fullmatch(uuid) and not _PLAIN_NAME.fullmatch(name) else shlex.quote(name)
 
     @property
     def trial(self) -> str:
@@ -131,18 +137,22 @@ def check_layer(case: Case, layer: str) -> Check:
     if layer == LIVE and case.waits:
         return Check(FAIL, f"waits for a restart: {case.waits}")
     if decided.status == UNCHANGED:
-        return Check(PASS, decided.reason)
+        return Check(PASS, decided.reason if case.wanted is None else f"has {case.wanted}")
+    there = _listed(found)
     if case.wanted is None:
-        case.differ(kinds.NOT_REMOVED, layer, decided.reason)
+        case.differ(kinds.NOT_REMOVED, layer, there)
     elif not decided.remove:
-        kind = kinds.NOT_IN_CONFIG if layer == CONFIG else kinds.NOT_LIVE
-        case.find(kind, {"reason": decided.reason}, reason=case.explained(decided.reason))
+        case.differ(kinds.NOT_IN_CONFIG if layer == CONFIG else kinds.NOT_LIVE, layer, there)
     elif decided.add is None:
-        case.differ(kinds.SEVERAL, layer, " + ".join(str(item) for item in decided.remove))
+        case.differ(kinds.SEVERAL, layer, _listed(decided.remove))
     else:
         own = [item for item in decided.remove if is_own(item)]
         _compare(case, layer, next(iter([*own, *decided.remove])))
-    return Check(FAIL, decided.reason)
+    return Check(FAIL, f"has {there}; wanted is {case.wanted or 'none'}")
+
+
+def _listed(found: Sequence[FoundDevice]) -> str:
+    return " + ".join(map(str, found)) or "no RNG"
 
 
 def _compare(case: Case, layer: str, found: FoundDevice) -> None:
@@ -278,7 +288,7 @@ class Inside:
         if current is None and available is not None:
             current = ""  # the kernel was there to be read, and names none
         if driver is None:
-            driver = {"loaded": True, "builtin": True, "missing": False}.get(str(rng.get("virtio_rng")))
+            driver = DRIVER.get(str(rng.get("virtio_rng")))
         if current and str(current).startswith(_VIRTIO):
             driver = True  # nobody else gives an RNG that name
         names = tuple(printable(str(name), 100) for name in (available or ())[:10])

@@ -13,12 +13,11 @@ An id is never given to another finding. The ids below RNG100 are those of a mac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 
-SEVERITIES = ("error", "warning", "info")  # the worst first
 LONGEST_WORD = 300
 
 
@@ -42,8 +41,8 @@ _CHANGE = (
     "({variables})."
 )
 
-NOT_IN_CONFIG = Kind("RNG101", "error", "Its configuration has not the wanted RNG: {reason}.", _ENABLE)
-NOT_LIVE = Kind("RNG102", "error", "It runs without the wanted RNG: {reason}.", _ENABLE)
+NOT_IN_CONFIG = Kind("RNG101", "error", "The wanted RNG, {wanted}, is missing: it has {found}.", _ENABLE)
+NOT_LIVE = Kind("RNG102", "error", "It runs without the wanted RNG, {wanted}: it has {found}.", _ENABLE)
 WAITS = Kind("RNG103", "warning", "What is right in its configuration waits for a restart: {why}.", _RESTART)
 WRONG_SOURCE = Kind("RNG104", "error", "Its source is not {wanted}: {found}.", _CHANGE)
 WRONG_RATE = Kind("RNG105", "error", "Its rate is not {wanted}: {found}.", _CHANGE)
@@ -52,8 +51,9 @@ SEVERAL = Kind(
     "RNG107",
     "error",
     "It has other RNGs beside the wanted one: {found}.",
-    "Run the playbook fleet.rng.enable_rng, which takes the others away; a guest that does not let go of a device "
-    "loses it when it is shut down. To keep RNGs that others attached, set virtio_rng_exclusive to false.",
+    "If one was replaced just now, the guest has not let go of it yet: verify again later. Else run the playbook "
+    "fleet.rng.enable_rng, which takes the others away; what the guest never lets go of goes when it is shut "
+    "down and started again. To keep RNGs that others attached, set virtio_rng_exclusive to false.",
 )
 NOT_REMOVED = Kind(
     "RNG108",
@@ -183,7 +183,18 @@ NOT_MEASURED = Kind(
     "seconds or bytes in virtio_rng_measure.",
 )
 
+_AFTER_FAILURE = (
+    "Mend what the change failed on, in the variable that asks for it or on the host; then run the playbook "
+    "fleet.rng.enable_rng again."
+)
+
 KINDS = tuple(kind for kind in list(globals().values()) if isinstance(kind, Kind))
+
+
+def after_failure(kind: Kind) -> Kind:
+    """The same finding where changing the guest was tried, and ``failure`` came of it."""
+    message = f"{kind.message.removesuffix('.')}; changing it failed: {{failure}}."
+    return replace(kind, message=message, remedy=_AFTER_FAILURE)
 
 
 def finding(kind: Kind, subject: str, evidence: Mapping[str, Any], **words: object) -> dict[str, Any]:

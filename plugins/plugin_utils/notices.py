@@ -1,12 +1,13 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan has to say about many machines at once: one line, with some of them named."""
+"""Words about many machines at once: some of them named, the same thing said once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import KNOWN_VARIABLES
@@ -18,6 +19,19 @@ def some(names: Sequence[str]) -> str:
     """The first of the names, and how many there are besides."""
     shown = ", ".join(printable(name, 40) for name in names[:NAMED])
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
+
+
+def counted(number: int, noun: str) -> str:
+    """The number and the noun, whose plural takes an s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def said_once(findings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The text of each finding, with its remedy where the last one had another id: in a fleet many have the same."""
+    last = None
+    for finding in findings:
+        yield finding["message"] if finding["id"] == last else f"{finding['message']} {finding['remedy']}"
+        last = finding["id"]
 
 
 def misspelt(machines: Iterable[tuple[str, Sequence[str]]]) -> list[str]:

@@ -11,12 +11,11 @@ from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.converge import NEEDS_RESTART, PENDING_REMOVAL
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
-from ansible_collections.fleet.rng.plugins.plugin_utils.table import GAP, heads, left, width_of, wrapped
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import explained, numbers, wrapped
 
 COLUMNS = ("guests", "changed", "in sync", "needs restart", "refused")
 AUDIT_COLUMNS = ("guests", "differ", "in sync", "needs restart", "refused")
 OPTIONAL_COLUMNS = ("failed", "unmanaged")  # only where there is something to count
-LINES = 200  # of reasons; the plan and the results have all of them
 
 
 @dataclass
@@ -118,21 +117,14 @@ def _table(rows: list[_Row], always: Iterable[str]) -> list[str]:
     body = [(printable(row.host, 32), row.counts) for row in rows]
     if len(rows) > 1:
         body.append(("all", {name: sum(counts[name] for counts in known) for name in columns}))
-    first = max(width_of(cell) for cell in ("hypervisor", *(name for name, dummy in body)))
-    lines = [GAP.join([left("hypervisor", first), *columns])]
-    for name, counts in body:
-        cells = [f"{'-' if counts is None else counts[column]:>{len(column)}}" for column in columns]
-        lines.append(GAP.join([left(name, first), *cells]))
-    return lines
+    return numbers("hypervisor", columns, body)
 
 
 def _reasons(reasons: list[tuple[str, str, str, str]], width: int) -> list[str]:
-    shown = [
-        (printable(host, 32), printable(guest, 40), what, printable(why, 600)) for host, guest, what, why in reasons
-    ][:LINES]
-    lines = []
-    for head, row in zip(heads([row[:3] for row in shown]), shown, strict=True):
-        lines += wrapped(head, row[3], width)
-    if len(reasons) > len(shown):
-        lines.append(f"... and {len(reasons) - len(shown)} more")
-    return lines
+    return explained(
+        [
+            ((printable(host, 32), printable(guest, 40), what), printable(why, 600))
+            for host, guest, what, why in reasons
+        ],
+        width,
+    )

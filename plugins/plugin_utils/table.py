@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 GAP = "  "
+LINES = 200  # that a table has at most; what it is made of has all of them
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -22,6 +23,25 @@ def heads(rows: Sequence[Sequence[str]]) -> list[str]:
     """The beginnings of lines that a text follows: aligned, and without the columns that are empty everywhere."""
     widths = [max(width_of(row[index]) for row in rows) for index in range(len(rows[0]))] if rows else []
     return ["".join(left(cell, size) + GAP for cell, size in zip(row, widths, strict=True) if size) for row in rows]
+
+
+def numbers(first: str, names: Sequence[str], rows: Sequence[tuple[str, Mapping[str, int] | None]]) -> list[str]:
+    """A table of counts below their names; a row without counts has a dash for each."""
+    size = max(width_of(cell) for cell in (first, *(row[0] for row in rows)))
+    lines = [GAP.join([left(first, size), *names])]
+    for label, counts in rows:
+        cells = [f"{'-' if counts is None else counts.get(name, 0):>{len(name)}}" for name in names]
+        lines.append(GAP.join([left(label, size), *cells]))
+    return lines
+
+
+def explained(rows: Sequence[tuple[Sequence[str], str]], width: int, most: int = LINES) -> list[str]:
+    """Heads of several cells, aligned, each with its text behind it; after ``most`` of them only how many there are."""
+    shown = rows[:most]
+    lines = []
+    for head, (dummy, text) in zip(heads([row[0] for row in shown]), shown, strict=True):
+        lines += wrapped(head, text, width)
+    return lines if len(shown) == len(rows) else [*lines, f"... and {len(rows) - len(shown)} more"]
 
 
 def wrapped(head: str, text: str, width: int) -> list[str]:

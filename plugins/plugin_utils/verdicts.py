@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
-from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import SEVERITIES
-from ansible_collections.fleet.rng.plugins.plugin_utils.table import GAP, heads, left, width_of, wrapped
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import LINES, explained, numbers
 from ansible_collections.fleet.rng.plugins.plugin_utils.verify import FAILED, UNPROVEN, VERDICTS, WAITING
 
+INFO = SEVERITIES[-1]
 BAD = (FAILED, WAITING, UNPROVEN)
-LINES = 200  # of hypervisors, and of findings; the verification has all of them
 
 
 def verdicts(verification: Mapping[str, Any], width: int = 100) -> list[str]:
@@ -24,19 +25,27 @@ def verdicts(verification: Mapping[str, Any], width: int = 100) -> list[str]:
     """
     hosts = {name: verification["hosts"][name] for name in sorted(verification["hosts"])}
     lines = _counts(hosts, verification)
-    reasons = sorted(
-        (reason for name, host in hosts.items() for reason in _reasons(name, host)), key=lambda item: item[0]
-    )
-    shown = [reason[1:] for reason in reasons[:LINES]]
-    if shown:
-        lines.append("")
-    for head, row in zip(heads([row[:3] for row in shown]), shown, strict=True):
-        lines += wrapped(head, row[3], width)
-    if len(reasons) > len(shown):
-        lines.append(f"... and {len(reasons) - len(shown)} more")
+    lost = [(name, host["error"]) for name, host in hosts.items() if host["error"]]
+    found = [
+        (name, guest["guest"], finding)
+        for name, host in hosts.items()
+        for guest in host["guests"]
+        for finding in guest["findings"]
+        if finding["severity"] != INFO or guest["verdict"] == UNPROVEN
+    ]
+    found.sort(key=lambda entry: (SEVERITIES.index(entry[2]["severity"]), entry[2]["id"]))
+    rows = [((printable(name, 32), "", "not verified"), printable(error, 600)) for name, error in lost]
+    rows += [
+        ((printable(name, 32), printable(guest, 40), _what(finding)), printable(text, 800))
+        for (name, guest, finding), text in zip(found, said_once(entry[2] for entry in found), strict=True)
+    ]
+    if rows:
+        lines += ["", *explained(rows, width)]
     managed = verification["total"] - verification["counts"]["unmanaged"]
-    lost = sum(1 for host in hosts.values() if host["error"])
-    lines += ["", f"{verification['counts']['verified']} of {managed} guests verified" + _unseen(lost, len(hosts))]
+    lines += [
+        "",
+        f"{verification['counts']['verified']} of {managed} guests verified" + _unseen(len(lost), len(hosts)),
+    ]
     return lines
 
 
@@ -50,34 +59,19 @@ def _counts(hosts: Mapping[str, Mapping[str, Any]], everything: Mapping[str, Any
         shown = [name for name in shown if hosts[name]["error"] or any(hosts[name]["counts"][bad] for bad in BAD)][
             :LINES
         ]
-    body = [(printable(name, 32), None if hosts[name]["error"] else hosts[name]) for name in shown]
+    body = [
+        (
+            printable(name, 32),
+            None if hosts[name]["error"] else {"guests": hosts[name]["total"], **hosts[name]["counts"]},
+        )
+        for name in shown
+    ]
     if len(hosts) > len(shown):
         body.append((f"{len(hosts) - len(shown)} more", None))
     if len(hosts) > 1:
-        body.append(("all", everything))
-    first = max(width_of(cell) for cell in ("hypervisor", *(name for name, dummy in body)))
-    columns = ("guests", *VERDICTS)
-    lines = [GAP.join([left("hypervisor", first), *columns])]
-    for name, host in body:
-        numbers = {} if host is None else {"guests": host["total"], **host["counts"]}
-        cells = [f"{numbers.get(column, '-'):>{len(column)}}" for column in columns]
-        lines.append(GAP.join([left(name, first), *cells]))
-    return lines
+        body.append(("all", {"guests": everything["total"], **everything["counts"]}))
+    return numbers("hypervisor", ("guests", *VERDICTS), body)
 
 
-def _reasons(name: str, host: Mapping[str, Any]) -> list[tuple[int, str, str, str, str]]:
-    """(rank, hypervisor, guest, what, why), to be sorted by rank: hypervisors, errors, warnings, what is not proven."""
-    shown = printable(name, 32)
-    if host["error"]:
-        return [(-1, shown, "", "not verified", printable(str(host["error"]), 600))]
-    found = []
-    for guest in host["guests"]:
-        for finding in guest["findings"]:
-            if finding["severity"] != SEVERITIES[-1] or guest["verdict"] == UNPROVEN:
-                rank = SEVERITIES.index(finding["severity"])
-                what = UNPROVEN if rank == len(SEVERITIES) - 1 else finding["severity"]
-                why = f"{finding['message']} {finding['remedy']}"
-                found.append(
-                    (rank, shown, printable(guest["guest"], 40), f"{finding['id']} {what}", printable(why, 800))
-                )
-    return found
+def _what(finding: Mapping[str, Any]) -> str:
+    return f"{finding['id']} {UNPROVEN if finding['severity'] == INFO else finding['severity']}"

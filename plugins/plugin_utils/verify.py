@@ -24,6 +24,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.converge import (
 )
 from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError, RngError
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.observation import CONFIG, LIVE, ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils import guest_findings as kinds
@@ -121,20 +122,24 @@ def _host(
 def _host_result(error: str | None, total: int, guests: list[dict[str, Any]], strict: bool) -> dict[str, Any]:
     counts = {verdict: sum(1 for guest in guests if guest["verdict"] == verdict) for verdict in VERDICTS}
     error = None if error is None else printable(error, 500)
-    failure = error or _failure(guests, (FAILED, WAITING, UNPROVEN) if strict else (FAILED,), total)
+    failure = error or _failure(guests, total, strict=strict)
     return {"error": error, "counts": counts, "total": total, "guests": guests, "failure": failure}
 
 
-def _failure(guests: Sequence[Mapping[str, Any]], bad: Sequence[str], total: int) -> str | None:
+def _failure(guests: Sequence[Mapping[str, Any]], total: int, *, strict: bool) -> str | None:
     """What a task that fails for the hypervisor can say: how many guests of how many, and the first of them."""
+    bad = (FAILED, WAITING, UNPROVEN) if strict else (FAILED,)
     left = [guest for guest in guests if guest["verdict"] in bad]
     if not left:
         return None
-    first = "; ".join(
-        f"{printable(guest['guest'], 80)}: {guest['verdict']}: {guest['reason']}" for guest in left[:NAMED]
-    )
+    first = "; ".join(_why_left(guest, strict=strict) for guest in left[:NAMED])
     more = f"; and {len(left) - NAMED} more" if len(left) > NAMED else ""
-    return f"{len(left)} of {total} guests not verified: {first}{more}"
+    return f"{len(left)} of {total} guests {'not verified' if strict else FAILED}: {first}{more}"
+
+
+def _why_left(guest: Mapping[str, Any], *, strict: bool) -> str:
+    verdict = f"{guest['verdict']}: " if strict else ""
+    return f"{printable(guest['guest'], 80)}: {verdict}{guest['reason'].removesuffix('.')}"
 
 
 def _planned(evidence: Evidence) -> Mapping[str, Any]:
@@ -213,7 +218,7 @@ def _checked(entry: Mapping[str, Any], guest: ObservedGuest, known: _Known) -> d
         "verdict": verdict,
         "reason": printable(_reason(case, verdict, checks), 500),
         "checks": {name: check.to_wire() for name, check in checks.items()},
-        "findings": sorted(case.findings, key=lambda found: kinds.SEVERITIES.index(found["severity"])),
+        "findings": sorted(case.findings, key=lambda found: SEVERITIES.index(found["severity"])),
     }
 
 

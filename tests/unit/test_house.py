@@ -40,7 +40,7 @@ RANK = {
 }
 NO_UNIT_TESTS = ("modules", "doc_fragments")
 LINES = 400
-WRITTEN_BY_HAND = (".py", ".sh", ".yml", ".yaml", ".j2", ".md", ".toml")
+WRITTEN_BY_HAND = (".py", ".sh", ".yml", ".yaml", ".j2", ".md", ".toml", ".js", ".css")
 DATA = ("tests/unit/cases", "tests/output", "docs/build")
 
 SOURCES = sorted(path for path in PLUGINS.rglob("*.py") if path.name != "__init__.py")

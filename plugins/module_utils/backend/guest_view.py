@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
 from .. import health
+from ..device import request_bytes
 from ..kernel import measure
 from ..kernel.interpret import interpret
 from ..kernel.measure import Limits
@@ -329,7 +330,7 @@ def _measure(agent: Agent, rng: Dict[str, Any], live: Optional[Devices], limits:
     if rates or rate is None:
         draw = measure.Draw(0, limits.count, "the rate of the one that it draws from is not known")
     else:
-        draw = measure.plan(limits, rate)
+        draw = measure.plan(limits, rate, request_bytes(rng["kernel"]["arch"] or ""))
     try:
         finished = agent.run(measure.SCRIPT, measure.arguments(draw, limits))
         return _measured(draw, measure.parse(draw, finished.out, finished.err))
@@ -342,8 +343,12 @@ def _measure(agent: Agent, rng: Dict[str, Any], live: Optional[Devices], limits:
 
 def _measured(draw: measure.Draw, drawn: measure.Drawn) -> Dict[str, Any]:
     if not drawn.sample and not drawn.count:
-        why = "reading /dev/hwrng failed" if drawn.failed else f"/dev/hwrng gave nothing in {drawn.seconds:g} seconds"
-        return {**_unmeasured(ERROR if drawn.failed else NO_BYTES, why), "seconds": drawn.seconds}
+        status, why = NO_BYTES, f"/dev/hwrng gave nothing in {drawn.seconds:g} seconds"
+        if drawn.failed:
+            status, why = ERROR, "reading /dev/hwrng failed"
+        elif draw.too_short:
+            status, why = ERROR, f"{why}, which is no wonder: {draw.why}"
+        return {**_unmeasured(status, why), "seconds": drawn.seconds}
     result = _unmeasured(MEASURED, "")
     result.update(
         why="reading /dev/hwrng failed in the end" if drawn.failed else draw.why,

@@ -11,92 +11,33 @@ each worker that looks into them.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..codec import libvirt as codec
 from ..converge import Capabilities
 from ..device import RngDevice, Source
 from ..errors import GuestDownError, GuestError, LeftRunningError, UnsafeSourceError
-from ..observation import CONFIG, LIVE, FoundDevice, ObservedGuest
+from ..observation import LIVE, FoundDevice, ObservedGuest
 from ..text import printable
-from ..transport.libvirt import Connection, DomainEntry
+from ..transport.libvirt import DomainEntry
 from ..transport.process import qemu_processes
 from ..transport.source import QemuUser, check_source
 from . import libvirt_host_view, libvirt_views
 from .guest_view import GuestOptions
+from .libvirt_observer import Names, Observer
 
 CAPABILITIES = Capabilities(max_bytes=codec.MAX_BYTES, restart=True)
 
-DEFAULT_URI = "qemu:///system"
-
 _POLL = 0.05  # seconds between two looks at whether the guest has let go of a device
 _SHUTDOWN_POLL = 0.25  # seconds between two looks at whether it is off
-Names = Tuple[str, ...]
 
 
-class Session:
+class Session(Observer):
     """One connection and what can be done over it. Not shared between threads."""
 
     def __init__(self, uri: str, readonly: bool = False) -> None:
-        self.connection = Connection(uri, readonly)
-        self._entries: Dict[str, DomainEntry] = {}
-        self._identities: Dict[str, Tuple[str, str, str, str]] = {}
+        super().__init__(uri, readonly)
         self._known: Dict[Tuple[str, str, str, str], Tuple[Names, Names]] = {}
-
-    def observe_all(self, models: Optional[Mapping[str, str]] = None) -> List[ObservedGuest]:
-        """Every guest, sorted by name.
-
-        :param models: only the guests with these names or UUIDs, with the model that each is to get.
-        """
-        guests = []
-        for entry in sorted(self.connection.domains(), key=lambda entry: entry.name):
-            if models is None or entry.name in models or entry.uuid in models:
-                wanted = models or {}
-                guests.append(self._observe_listed(entry, wanted.get(entry.name) or wanted.get(entry.uuid) or "virtio"))
-        return guests
-
-    def _observe_listed(self, entry: DomainEntry, model: str) -> ObservedGuest:
-        try:
-            return self._observe(entry, model)
-        except GuestError as error:
-            return ObservedGuest(
-                entry.name, entry.uuid, entry.running, entry.persistent, error=f"cannot be read: {error}"
-            )
-
-    def observe(self, guest: ObservedGuest, model: str = "virtio") -> ObservedGuest:
-        """The guest as it is now, with the notes it had.
-
-        :raises GuestError: when it has gone.
-        """
-        entry = self._entry(guest)
-        if guest.running:  # it may have been undefined meanwhile; one that was off could not lose its config and start
-            entry = replace(entry, persistent=self.connection.is_persistent(entry))
-        return replace(self._observe(entry, model), notes=guest.notes)
-
-    def _observe(self, entry: DomainEntry, model: str) -> ObservedGuest:
-        self._entries[entry.uuid] = entry
-        now = codec.parse_domain(self.connection.xml(entry, LIVE), model)
-        live = now if now.running else None
-        config: Optional[codec.Domain] = now
-        if live is not None:
-            config = codec.parse_domain(self.connection.xml(entry, CONFIG), model) if entry.persistent else None
-        self._identities[entry.uuid] = now.identity
-        notes = _notes(entry)
-        if now.rng_on_command_line:
-            notes += ("has an RNG in qemu:commandline, which libvirt does not see and nobody can change while it runs",)
-        return ObservedGuest(
-            name=entry.name,
-            uuid=entry.uuid,
-            running=now.running,
-            persistent=entry.persistent,
-            arch=now.arch,
-            machine=now.machine,
-            config=None if config is None else config.rngs,
-            live=None if live is None else live.rngs,
-            blocked=_blocked(config, live),
-            notes=notes,
-        )
 
     def guest_view(self, guest: ObservedGuest, options: GuestOptions) -> Dict[str, Any]:
         """What the running guest says through its agent; only for a session that may write."""
@@ -179,12 +120,6 @@ class Session:
             time.sleep(_SHUTDOWN_POLL)
         return True
 
-    def _entry(self, guest: ObservedGuest) -> DomainEntry:
-        """What the worker that changes a guest needs to know of it; usually another session has observed it."""
-        if guest.uuid not in self._entries:
-            self._entries[guest.uuid] = replace(self.connection.domain(guest.uuid), persistent=guest.persistent)
-        return self._entries[guest.uuid]
-
 
 class Backend:
     """The guests of one libvirt URI."""
@@ -246,26 +181,6 @@ def _why_unsafe(source: Source, user: QemuUser) -> Optional[str]:
     except UnsafeSourceError as error:
         return str(error)
     return None
-
-
-def _blocked(config: Optional[codec.Domain], live: Optional[codec.Domain]) -> Tuple[Tuple[str, str], ...]:
-    blocked = []
-    if config is not None and CONFIG in config.blocked:
-        blocked.append((CONFIG, config.blocked[CONFIG]))
-    if live is not None and LIVE in live.blocked:
-        blocked.append((LIVE, live.blocked[LIVE]))
-    return tuple(blocked)
-
-
-def _notes(entry: DomainEntry) -> Names:
-    notes = []
-    if entry.managed_save:
-        notes.append("its managed save image brings the devices of that time back at the next start")
-    if entry.snapshots:
-        notes.append("reverting to one of its snapshots brings the devices of that time back")
-    if not entry.persistent:
-        notes.append("transient: a change lasts until it is shut off")
-    return tuple(notes)
 
 
 def _words(names: Names) -> str:

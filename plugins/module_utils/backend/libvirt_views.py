@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from ..codec import libvirt as codec
-from ..errors import RngError
+from ..errors import GuestError
 from ..observation import LIVE, ObservedGuest
 from ..transport.agent import NO_AGENT, TIMED_OUT
 from ..transport.libvirt import Connection, DomainEntry, NotRunningError
@@ -21,7 +21,10 @@ _NOT_CONNECTED = "no agent is connected to its channel: it is not installed ther
 def guest_view(
     connection: Connection, entry: DomainEntry, guest: ObservedGuest, options: GuestOptions
 ) -> Dict[str, Any]:
-    """What the guest says; whatever goes wrong is in it."""
+    """What the guest says; whatever goes wrong with it is in there.
+
+    :raises HypervisorError: when the connection is lost, which is then of no more use.
+    """
     try:
         absent = _absent(connection, entry)
         if absent:
@@ -32,11 +35,17 @@ def guest_view(
         return not_seen(NO_AGENT, absent) if absent else seen
     except NotRunningError as error:
         return not_seen(NOT_RUNNING, str(error))
-    except RngError as error:
+    except GuestError as error:
         return not_seen(ERROR, str(error))
 
 
 def _absent(connection: Connection, entry: DomainEntry) -> Optional[str]:
-    """Why there is no agent, by the running guest's document; None when one is connected."""
-    connected = codec.parse_agent_channel(connection.xml(entry, LIVE))
+    """Why there is no agent, by the running guest's document; None when one is connected.
+
+    :raises NotRunningError: when it no longer runs.
+    """
+    document = connection.xml(entry, LIVE)
+    if not codec.parse_domain(document).running:
+        raise NotRunningError("it was shut off meanwhile")
+    connected = codec.parse_agent_channel(document)
     return _NO_CHANNEL if connected is None else None if connected else _NOT_CONNECTED

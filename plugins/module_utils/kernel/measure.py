@@ -5,6 +5,7 @@
 
 QEMU's limiter is a quota that a timer renews, not a stream, and the first quota is free. So a limited device is first
 drained a little past a quota, which ends just after a renewal; then whole quotas are drawn, and each takes a period.
+A guest's kernel takes 64 bytes or more before it hands out one, so of small quotas several are taken for one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ SECONDS, MAX_SECONDS = 5, 60
 BYTES, MIN_BYTES, MAX_BYTES = 65536, 256, 16 * 1024 * 1024
 SAMPLE = 65536  # bytes of what was drawn that are handed over; more would be too long for an answer of the agent
 
-_A_LITTLE = 64  # bytes that a guest's kernel asks for at once
 _LEAST_MILLISECONDS = 500  # below, the steps of 10 ms of the guest's clock, and its work, weigh too much
 _WARM_UP_PERIODS = 2  # the rest of the period that has begun, and the one whose beginning is drained
 
@@ -39,11 +39,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Draw:
-    """What is to be drawn: ``warm_up`` bytes that do not count, then ``counted``. ``why`` no rate will come of it."""
+    """What is to be drawn: ``warm_up`` bytes that do not count, then ``counted``. ``why`` no rate will come of it.
+
+    ``too_short`` is the time in which a sound device need not give one byte.
+    """
 
     warm_up: int
     counted: int
     why: Optional[str] = None
+    too_short: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,22 +65,37 @@ class Drawn:
         return round(self.count / max(self.seconds, 0.01), 1)
 
 
-def plan(limits: Limits, rate: Rate) -> Draw:
-    """What to draw from a device with this rate, within the limits."""
-    quota = rate.max_bytes
-    if quota is None:
+def plan(limits: Limits, rate: Rate, at_once: int) -> Draw:
+    """What to draw from a device with this rate, within the limits.
+
+    :param at_once: the bytes that the guest's kernel asks for at a time.
+    """
+    if rate.max_bytes is None:
         return Draw(0, limits.count)
-    warm_up = quota + min(_A_LITTLE, quota)
-    needed = warm_up + max(1, -(-_LEAST_MILLISECONDS // rate.period)) * quota
+    together = _ceil(2 * at_once, rate.max_bytes)  # with less, the warm-up would take more than two periods
+    quota, period = together * rate.max_bytes, together * rate.period
+    # What is not a multiple would leave a part of what the kernel took to the bytes that count.
+    warm_up = _ceil(quota + at_once, at_once) * at_once
+    needed = warm_up + max(1, _ceil(_LEAST_MILLISECONDS, period)) * quota
     if needed > limits.count:
-        why = f"{quota} bytes in {rate.period} ms do not show in {limits.count} bytes"
-        return Draw(0, limits.count, f"{why}: measure.bytes has to be at least {needed}")
-    periods = limits.seconds * 1000 // rate.period - _WARM_UP_PERIODS
+        return Draw(0, limits.count, _hidden(rate, limits.count, "bytes", needed, MAX_BYTES))
+    periods = limits.seconds * 1000 // period - _WARM_UP_PERIODS
     if periods < 1:
-        needed = -(-(_WARM_UP_PERIODS + 1) * rate.period // 1000)
-        why = f"a period of {rate.period} ms does not show in {limits.seconds} seconds"
-        return Draw(0, quota, f"{why}: measure.seconds has to be at least {needed}")
+        needed = _ceil((_WARM_UP_PERIODS + 1) * period, 1000)
+        return Draw(0, quota, _hidden(rate, limits.seconds, "seconds", needed, MAX_SECONDS), too_short=True)
     return Draw(warm_up, min(periods, (limits.count - warm_up) // quota) * quota)
+
+
+def _ceil(number: int, divisor: int) -> int:
+    return -(-number // divisor)
+
+
+def _hidden(rate: Rate, given: int, unit: str, needed: int, most: int) -> str:
+    """Why a limit of the measurement hides the rate, and what can be done."""
+    hidden = f"a rate of {rate} does not show in {given} {unit}: "
+    if needed <= most:
+        return f"{hidden}measure.{unit} has to be at least {needed}"
+    return f"{hidden}it would take {needed}, more than may be asked for ({most})"
 
 
 # Drawn in chunks, because those tell how much came when the last one is cut off. Each read takes what it asks for: the

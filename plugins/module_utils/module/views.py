@@ -24,6 +24,7 @@ MAX_TIMEOUT = 600
 SPARE = (
     15  # seconds beyond a guest's own: opening a connection, and the five that libvirt waits for an agent's greeting
 )
+RESTART = 5  # seconds that a daemon may take to come back after it broke a connection
 HOST_SECONDS = 45  # for a view of the host; QEMU's monitor has time limits of its own
 
 _FAULT = "a fault of this collection; its traceback is in the module's stderr"
@@ -209,7 +210,7 @@ class _Round:
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
-        session = None
+        session, broken = None, False
         while True:
             try:
                 job = self.todo.get_nowait()
@@ -219,14 +220,26 @@ class _Round:
             answer, lost = failed(job.kind, ERROR, _FAULT), True
             try:
                 if session is None:
-                    session = self.backend.session()
+                    session = self._open(RESTART if broken else 0)
                 answer, lost = self._look(session, job), False
             except RngError as error:
-                answer, lost, session = failed(job.kind, ERROR, str(error)), False, None
+                answer, lost = failed(job.kind, ERROR, str(error)), False
+                session, broken = None, session is not None
             finally:
                 self.events.put(Event(job, answer, lost))
             if job in self.given_up:
                 return  # another one has taken this place
+
+    def _open(self, patience: float) -> Any:
+        """A connection; what is left to do would else fail while a daemon restarts."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self.backend.session()
+            except RngError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(0.2)
 
     def _look(self, session: Any, job: Job) -> Dict[str, Any]:
         if job.kind == GUEST:

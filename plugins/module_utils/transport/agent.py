@@ -162,6 +162,7 @@ class Agent:
         )
 
     def _open(self, path: str) -> int:
+        """A handle, also when it comes too late: only who has it can close it."""
         handle = self._ask("guest-file-open", path=path, mode="r")
         if not _is_number(handle):
             raise _garbage("guest-file-open", "no handle")
@@ -177,9 +178,7 @@ class Agent:
     def _ask(self, name: str, **arguments: Any) -> Any:
         if not self.allows(name):
             raise AgentError(DISABLED, f"the guest's agent does not offer {name}")
-        answer = self._call(_command(name, arguments), self.deadline.left())
-        self.deadline.left()  # what comes too late does not count
-        return _returned(name, answer)
+        return _returned(name, self._call(_command(name, arguments), self.deadline.left()))
 
 
 def is_missing(error: AgentError) -> bool:

@@ -15,10 +15,10 @@ from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.converge import NOT_APPLICABLE, UNCHANGED
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import CHECKS, DRIVER
 from ansible_collections.fleet.rng.plugins.plugin_utils.plan import REFUSED
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.schema import HOST
 
-CHECKS = ("config", "live", "source", "rate", "driver", "current", "open", "measured")
 MOST_WARNINGS = 200
 LAYERS = ("config", "live")
 
@@ -169,7 +169,7 @@ def _view(before: Wire | None, after: Wire | None, inside: Wire, known_as: str |
     told = [view for view in asked if view.get("status") == "seen"]
     over_ssh = {} if told or not known_as else _mapping(_mapping(inside.get(known_as)).get("rng"))
     if over_ssh:
-        driver = {"loaded": True, "builtin": True, "missing": False}.get(str(over_ssh.get("virtio_rng")))
+        driver = DRIVER.get(str(over_ssh.get("virtio_rng")))
         return {
             "via": "ssh",
             "status": "seen",

@@ -17,6 +17,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.report.schema import STA
 Wire = Mapping[str, Any]
 
 OUTCOMES = ("changed", "needs_restart", "pending_removal", "refused", "failed")
+WAITING = "waiting"  # the verdict on a guest that lacks nothing but a restart
 TALLY = ("guests", "running", "config", "live", "verified")
 LAYERS = ("config", "live")
 
@@ -59,13 +60,16 @@ def summarize(hosts: Sequence[Wire], warnings: Sequence[str] = ()) -> dict[str, 
 
 
 def outcomes_of(guest: Wire) -> list[str]:
-    """What became of a guest, in the words of OUTCOMES; none of them when nothing happened and nothing is left."""
+    """What became of a guest, in the words of OUTCOMES; none of them when nothing happened and nothing is left.
+
+    A verification without a run before it knows of a restart from its own look at the guest alone.
+    """
     outcome = guest["outcome"]
     statuses = [outcome[layer] for layer in LAYERS]
     refused = guest["state"] == "refused" or (outcome["error"] and not outcome["changed"])
     words = {
         "changed": outcome["changed"],
-        "needs_restart": NEEDS_RESTART in statuses,
+        "needs_restart": NEEDS_RESTART in statuses or guest["verdict"] == WAITING,
         "pending_removal": PENDING_REMOVAL in statuses,
         "refused": refused,
         "failed": outcome["error"] and not refused,

@@ -127,6 +127,16 @@ def test_a_refused_guest_fails_its_host_at_the_end_and_nobody_else(fleet):
     assert again.count("changed=0") == 2
 
 
+def test_what_failed_is_said_once_when_it_is_verified_too(fleet):
+    bad = {"guests": {"hosts": {"one": {"virtio_rng_source": "/dev/null"}}}}
+    output = fleet.play("fleet.rng.enable_rng", "--limit", "hv1", "-e", "rng_verify=true", code=2, inventory=bad)
+    (end,) = [" ".join(part.split()) for part in output.split("PLAY [Say what went wrong]")[1:]]
+    assert "msg: '1 of 2 guests failed: one: The wanted RNG, /dev/null, 1024 B / 1000 ms, is missing: " in end
+    assert end.count("is no source of randomness'") == end.count("no source of randomness'") == 1
+    assert ".;" not in end
+    assert "of 1 guests" not in end
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """The collection as an operator has it: built, and installed from the tarball."""

@@ -45,7 +45,7 @@ class Systemd:
 
     def wait(self) -> None:
         """Return when units can be started, with a journal and an SSH server of its own."""
-        wait_for("systemd", lambda: self._up())
+        wait_for("systemd", self._up)
         self.check("systemctl", "start", "systemd-journald.socket", "systemd-journald.service")
         self.check(*SSHD)
 

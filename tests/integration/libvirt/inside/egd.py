@@ -13,6 +13,7 @@ import os
 import selectors
 import socket
 import sys
+from pathlib import Path
 
 unix_path, tcp_port, udp_port = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 selector = selectors.DefaultSelector()
@@ -44,6 +45,7 @@ def serve_datagram(server: socket.socket) -> None:
     server.sendto(answer(request), client)
 
 
+Path(unix_path).unlink(missing_ok=True)  # left by a server that was killed
 unix = socket.socket(socket.AF_UNIX)
 unix.bind(unix_path)
 unix.listen()

@@ -123,9 +123,10 @@ def test_what_a_machine_says_instead_is_shown_harmless_and_short() -> None:
     assert len(result["msg"]) < 500
 
 
-def test_a_connection_that_fails_is_left_to_ansible() -> None:
-    with pytest.raises(AnsibleConnectionFailure):
-        run(Machine(error=AnsibleConnectionFailure("no route")))
+def test_a_machine_that_is_away_is_an_answer_and_no_page_of_errors() -> None:
+    result = run(Machine(error=AnsibleConnectionFailure("no\nroute")))
+    assert (result["unreachable"], result["msg"]) == (True, "no\\x0aroute")
+    assert "exception" not in result
 
 
 def test_no_temporary_directory_is_made_and_check_mode_is_supported() -> None:

@@ -44,9 +44,15 @@ def test_it_is_the_same_every_time() -> None:
 
 def test_it_is_the_collections_own_code() -> None:
     text = look()
-    for name in ("watch", "metrics", "kernel/interpret", "backend/libvirt"):
+    for name in ("watch", "metrics", "kernel/interpret", "backend/libvirt_observer"):
         source = (ROOT / "plugins" / "module_utils" / f"{name}.py").read_text(encoding="utf-8")
         assert source in text
+
+
+def test_it_brings_nothing_that_looks_into_guests_or_changes_them() -> None:
+    text = look()
+    for name in ("backend.libvirt", "backend.guest_view", "transport.process", "transport.source", "converge"):
+        assert f"SOURCES['fleet_rng.{name}']" not in text
 
 
 def test_an_installed_collection_has_its_version_in_the_manifest(tmp_path: Path) -> None:

@@ -42,13 +42,15 @@ class FakeAgent:
 
     def __init__(
         self,
-        files: Mapping[str, Any] = FILES,
-        os: Any = DEBIAN,
+        files: Mapping[str, Any] | None = None,
+        os: Any = None,
         off: tuple[str, ...] = ("get-devices",),
         program: Callable[[list[str]], tuple[bytes, bytes, int]] | None = None,
         devices: Any = (),
     ) -> None:
-        self.files, self.os, self.off, self.program, self.devices = files, os, off, program, devices
+        self.files: Mapping[str, Any] = FILES if files is None else files
+        self.os = DEBIAN if os is None else os
+        self.off, self.program, self.devices = off, program, devices
         self.handles: dict[int, str] = {}
         self.asked: list[str] = []
         self.finished: dict[int, tuple[bytes, bytes, int]] = {}

@@ -121,10 +121,11 @@ def test_guests_are_counted() -> None:
         guest("c", verdict="failed", findings=[finding, {"id": "RNG104", "severity": "info"}], outcome=waiting),
         guest("d", state="absent", outcome={}),
         guest("e", state=None, outcome=None),
+        guest("f", verdict="waiting"),
     ]
     text = render([host(*guests)])
     assert values(text, "guests", "state") == {
-        ("present",): 3,
+        ("present",): 4,
         ("absent",): 1,
         ("unmanaged",): 0,
         ("refused",): 0,
@@ -133,10 +134,11 @@ def test_guests_are_counted() -> None:
     assert {key: value for key, value in values(text, "guests_verdict", "verdict").items() if value} == {
         ("verified",): 1,
         ("failed",): 2,
+        ("waiting",): 1,
     }
-    assert values(text, "guests_needing_restart") == {(): 1}
-    assert values(text, "guest_needs_restart", "guest") == {("a",): 0, ("b",): 0, ("c",): 1}
-    assert values(text, "guest_verified", "guest") == {("a",): 1, ("b",): 0, ("c",): 0}
+    assert values(text, "guests_needing_restart") == {(): 2}
+    assert values(text, "guest_needs_restart", "guest") == {("a",): 0, ("b",): 0, ("c",): 1, ("f",): 1}
+    assert values(text, "guest_verified", "guest") == {("a",): 1, ("b",): 0, ("c",): 0, ("f",): 0}
     assert values(text, "findings", "id", "severity") == {("RNG101", "error"): 2, ("RNG104", "info"): 1}
 
 

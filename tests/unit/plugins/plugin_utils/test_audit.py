@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.probe import collect
-from ansible_collections.fleet.rng.plugins.plugin_utils import audit as module
 from ansible_collections.fleet.rng.plugins.plugin_utils.audit import audit
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import LINES
 
 
 def machine(**facts: Any) -> dict[str, Any]:
@@ -65,9 +65,7 @@ def test_what_a_machine_says_is_shown_as_text() -> None:
 
 
 def test_many_findings_are_counted_not_shown() -> None:
-    lines = audit(
-        {f"web{number}": machine(findings=[finding("RNG003", "warning")]) for number in range(module.LINES + 3)}
-    )
+    lines = audit({f"web{number}": machine(findings=[finding("RNG003", "warning")]) for number in range(LINES + 3)})
     assert lines[-1] == "... and 3 more"
 
 

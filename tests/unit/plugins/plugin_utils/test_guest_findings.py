@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES as KERNEL_SEVERITIES
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import (
     KINDS,
     LONGEST_WORD,
     NOT_LIVE,
-    SEVERITIES,
+    after_failure,
     finding,
 )
 
@@ -25,7 +25,6 @@ def test_ids_are_stable_names_in_order() -> None:
 
 
 def test_severities_are_those_of_the_kernel_and_all_used() -> None:
-    assert SEVERITIES == KERNEL_SEVERITIES
     assert {kind.severity for kind in KINDS} == set(SEVERITIES)
 
 
@@ -47,8 +46,16 @@ def test_the_page_lists_every_finding_with_its_severity() -> None:
     assert len({row[2] for row in rows}) == len(KINDS)
 
 
+def test_where_the_change_failed_the_remedy_is_not_to_run_it_once_more() -> None:
+    for kind in KINDS:
+        after = after_failure(kind)
+        assert (after.id, after.severity) == (kind.id, kind.severity)
+        assert after.message.endswith("; changing it failed: {failure}.")
+        assert after.remedy.startswith("Mend what the change failed on")
+
+
 def test_words_are_made_printable_and_short() -> None:
-    found = finding(NOT_LIVE, "a\nb", {"x": 1, "why": "\n"}, reason="\x1b" + "x" * 1000)
+    found = finding(NOT_LIVE, "a\nb", {"x": 1, "why": "\n"}, wanted="no", found="\x1b" + "x" * 1000)
     assert found["subject"] == r"a\x0ab"
     assert found["message"].isprintable()
     assert len(found["message"]) < LONGEST_WORD + 100

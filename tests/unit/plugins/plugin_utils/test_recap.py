@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.fleet.rng.plugins.plugin_utils.recap import LINES, recap
+from ansible_collections.fleet.rng.plugins.plugin_utils.recap import recap
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import LINES
 
 
 def entry(name: str, config: str = "added", live: str = "not_applicable", reason: str = "why") -> dict[str, Any]:

@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.rng.plugins.plugin_utils.table import columns, heads, width_of, wrapped
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import (
+    columns,
+    explained,
+    heads,
+    numbers,
+    width_of,
+    wrapped,
+)
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
@@ -21,6 +28,20 @@ def test_wide_and_combining_characters_keep_columns_straight() -> None:
 
 def test_heads_leave_out_columns_that_are_empty_everywhere() -> None:
     assert heads([("hv1", "", "x"), ("hv22", "", "y")]) == ["hv1   x  ", "hv22  y  "]
+
+
+def test_counts_stand_below_their_names() -> None:
+    assert numbers("host", ("guests", "off"), [("hv1", {"guests": 12}), ("lost1", None)]) == [
+        "host   guests  off",
+        "hv1        12    0",
+        "lost1       -    -",
+    ]
+
+
+def test_texts_begin_below_each_other_and_end_at_a_limit() -> None:
+    rows = [(("hv1", "a"), "one two"), (("h", "bc"), "three"), (("x", "y"), "four")]
+    assert explained(rows, 19, 2) == ["hv1  a   one two", "h    bc  three", "... and 1 more"]
+    assert explained([], 80) == []
 
 
 def test_a_paragraph_goes_on_below_its_first_line() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.fleet.rng.plugins.plugin_utils.verdicts import LINES, verdicts
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import LINES
+from ansible_collections.fleet.rng.plugins.plugin_utils.verdicts import verdicts
 from ansible_collections.fleet.rng.plugins.plugin_utils.verify import VERDICTS
 
 
@@ -55,6 +56,18 @@ def test_a_run_with_everything() -> None:
         "hv1  web4  RNG117 unproven  No agent. Do it.",
         "",
         "1 of 5 guests verified; 1 of 2 hypervisors could not be verified",
+    ]
+
+
+def test_guests_with_the_same_finding_stand_together_and_the_remedy_once() -> None:
+    def bad(name: str, number: str) -> dict[str, Any]:
+        return guest(name, "failed", (number, "error", f"{name} is bad."))
+
+    lines = verdicts(verification(hv1=[bad("a", "RNG109"), bad("b", "RNG101")], hv2=[bad("c", "RNG109")]))
+    assert lines[5:8] == [
+        "hv1  b  RNG101 error  b is bad. Do it.",
+        "hv1  a  RNG109 error  a is bad. Do it.",
+        "hv2  c  RNG109 error  c is bad.",
     ]
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.converge import Capabilities
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import CHECKS
-from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import KINDS, SEVERITIES
+from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import KINDS
 from ansible_collections.fleet.rng.plugins.plugin_utils.verify import VERDICTS, Evidence, verify
 
 CASES = json.loads((Path(__file__).parents[2] / "cases" / "verify" / "guests.json").read_text(encoding="utf-8"))
@@ -129,8 +130,9 @@ def test_counts_and_the_failure() -> None:
     host = verification["hosts"]["hv1"]
     assert host["counts"] == {"verified": 1, "failed": 4, "waiting": 0, "unproven": 1, "off": 0, "unmanaged": 1}
     assert host["total"] == 7
-    assert host["failure"].startswith("4 of 7 guests not verified: bad1: failed: It runs without the wanted RNG: ")
+    assert host["failure"].startswith("4 of 7 guests failed: bad1: It runs without the wanted RNG, ")
     assert host["failure"].endswith("; and 1 more")
+    assert ".;" not in host["failure"]
     assert verification["hosts"]["hv2"]["failure"] is None
     assert verification["total"] == 8
     assert verification["counts"] == {**host["counts"], "verified": 2}

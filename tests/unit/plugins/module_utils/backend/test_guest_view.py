@@ -261,6 +261,13 @@ def measuring(out: bytes, figures: str, probed: bytes = PROBED) -> FakeAgent:
     return FakeAgent({}, program=program)
 
 
+def test_a_device_that_is_too_slow_to_be_measured_is_not_one_that_gives_nothing() -> None:
+    slow = (FoundDevice(RngDevice.from_wire({"source": "/dev/urandom", "max_bytes": 1})),)
+    measured = view(measuring(b"", "10.00 - 15.00 0 0 0"), slow, MEASURE)["measured"]
+    assert measured["status"] == "error"
+    assert "a rate of 1 B / 1000 ms does not show in 5 seconds: it would take 384" in measured["why"]
+
+
 def test_a_measured_guest() -> None:
     agent = measuring(bytes(range(256)) * 16 + bytes(64), "10.00 11.01 14.03 3072 4160 0")
     measured = view(agent, LIVE, MEASURE)["measured"]

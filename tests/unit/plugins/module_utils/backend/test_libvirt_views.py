@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.backend.guest_view import GuestOptions
 from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import Session
+from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.fake_agent import FakeAgent
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.fake_libvirt import libvirtError
 
@@ -76,11 +77,26 @@ def test_an_agent_that_goes_away_meanwhile(hypervisor: Any) -> None:
     assert session.guest_view(session.observe_all()[0], GuestOptions())["status"] == "no agent"
 
 
-def test_a_dead_daemon_is_an_error_of_the_guests_view(hypervisor: Any) -> None:
+@pytest.mark.parametrize("asked_before", [0, 1])
+def test_a_guest_that_is_shut_off_meanwhile(asked_before: int, hypervisor: Any) -> None:
+    domain = hypervisor.add("web1", "", "", agent=failing(86))
+    session = Session(URI)
+    guest = session.observe_all()[0]
+    looks = iter(range(9))
+
+    def stop(dummy: Any, *asked: str) -> None:
+        if asked[0] == "XMLDesc" and next(looks) == asked_before:
+            domain.stop()
+
+    hypervisor.hook = stop
+    seen = session.guest_view(guest, GuestOptions())
+    assert (seen["status"], seen["why"]) == ("not running", "it was shut off meanwhile")
+
+
+def test_a_dead_daemon_is_told_to_the_one_who_has_the_connection(hypervisor: Any) -> None:
     hypervisor.add("web1", "", "", agent=FakeAgent())
     session = Session(URI)
     guest = session.observe_all()[0]
     hypervisor.kill()
-    seen = session.guest_view(guest, GuestOptions())
-    assert seen["status"] == "error"
-    assert "went away" in seen["why"]
+    with pytest.raises(HypervisorError, match="went away"):
+        session.guest_view(guest, GuestOptions())

@@ -33,14 +33,16 @@ SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
         (Limits(), Rate(1024), Draw(1088, 3072)),
         (Limits(), Rate(4096), Draw(4160, 12288)),
         (Limits(), Rate(16384), Draw(16448, 49152 - 16384)),  # as many quotas as the bytes allow
-        (Limits(), Rate(1), Draw(2, 3)),
+        (Limits(), Rate(1000), Draw(1088, 3000)),
+        (Limits(), Rate(1, 10), Draw(192, 128)),
+        (Limits(24), Rate(17), Draw(256, 136)),
         (Limits(5), Rate(1024, 100), Draw(1088, 48 * 1024)),
         (Limits(1, 8192), Rate(1024, 100), Draw(1088, 6 * 1024)),
         (Limits(3), Rate(1024), Draw(1088, 1024)),
     ],
 )
 def test_whole_quotas_are_drawn(limits: Limits, rate: Rate, draw: Draw) -> None:
-    assert plan(limits, rate) == draw
+    assert plan(limits, rate, 64) == draw
     assert draw.warm_up + draw.counted <= limits.count
 
 
@@ -49,15 +51,25 @@ def test_whole_quotas_are_drawn(limits: Limits, rate: Rate, draw: Draw) -> None:
     [
         (Limits(), Rate(65536), Draw(0, 65536), "measure.bytes has to be at least 131136"),
         (Limits(), Rate(1024, 1), Draw(0, 65536), "measure.bytes has to be at least 513088"),
-        (Limits(5), Rate(1024, 60000), Draw(0, 1024), "measure.seconds has to be at least 180"),
+        (Limits(5), Rate(1024, 20000), Draw(0, 1024), "measure.seconds has to be at least 60"),
         (Limits(2), Rate(1024, 1000), Draw(0, 1024), "measure.seconds has to be at least 3"),
+        (Limits(23), Rate(17), Draw(0, 136), "measure.seconds has to be at least 24"),
+        (Limits(), Rate(1024, 60000), Draw(0, 1024), "it would take 180, more than may be asked for (60)"),
+        (Limits(60), Rate(1), Draw(0, 128), "it would take 384, more than may be asked for (60)"),
+        (Limits(), Rate(2**24), Draw(0, 65536), "it would take 33554496, more than may be asked for (16777216)"),
     ],
 )
 def test_limits_that_hide_the_quota(limits: Limits, rate: Rate, draw: Draw, why: str) -> None:
-    planned = plan(limits, rate)
+    planned = plan(limits, rate, 64)
     assert (planned.warm_up, planned.counted) == (draw.warm_up, draw.counted)
+    assert planned.too_short is (" seconds: " in str(planned.why))
     assert planned.why is not None
     assert planned.why.endswith(why)
+
+
+def test_kernels_that_ask_for_more_at_a_time() -> None:
+    assert plan(Limits(), Rate(1024), 256) == Draw(1280, 3072)
+    assert plan(Limits(6), Rate(256), 256) == Draw(768, 512)
 
 
 def run(shell: str, draw: Draw, device: Path, seconds: int = 20) -> tuple[bytes, bytes]:

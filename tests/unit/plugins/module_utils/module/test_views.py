@@ -192,6 +192,33 @@ def test_a_view_of_the_host_that_hangs(release: threading.Event, monkeypatch: py
     assert statuses([guest]) == {"a": "seen"}
 
 
+def test_a_broken_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "WORKERS", 1)
+
+    def answer(name: str) -> dict[str, Any]:
+        if name == "a":
+            raise HypervisorError("libvirt went away")
+        return seen(name)
+
+    host = Host(answer)
+    assert statuses(look(guests("a", "b", "c"), host, GUEST)) == {"a": "error", "b": "seen", "c": "seen"}
+    assert len(host.sessions) == 2
+
+
+def test_a_daemon_that_restarts_costs_only_whom_it_was_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "WORKERS", 1)
+    monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
+
+    def answer(name: str) -> dict[str, Any]:
+        if name == "a":
+            host.refuse = 3
+            raise HypervisorError("libvirt went away")
+        return seen(name)
+
+    host = Host(answer)
+    assert statuses(look(guests("a", "b", "c"), host, GUEST)) == {"a": "error", "b": "seen", "c": "seen"}
+
+
 def test_patience() -> None:
     assert GUEST.patience(runner.GUEST) == 10 + runner.SPARE
     measured = Views(guest=GuestOptions(seconds=3, measure=Limits(seconds=30)))

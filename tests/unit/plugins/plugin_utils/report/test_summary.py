@@ -114,6 +114,7 @@ def test_everything() -> None:
         (guest(), []),
         (guest(outcome=outcome("replaced", "replaced", changed=True)), ["changed"]),
         (guest(outcome=outcome("added", "needs_restart", changed=True)), ["changed", "needs_restart"]),
+        (guest(verdict="waiting"), ["needs_restart"]),
         (guest(outcome=outcome(live="pending_removal")), ["pending_removal"]),
         (guest(state="refused", outcome=outcome(error="no")), ["refused"]),
         (guest(outcome=outcome(error="no")), ["refused"]),

@@ -1,0 +1,37 @@
+// Copyright (c) 2026 the fleet.rng authors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Words and numbers as the server side of the page writes them (page_facts.py).
+
+const VERDICTS = ["failed", "waiting", "unproven", "not judged", "off", "unmanaged", "verified"];
+const RUNS = ["refused", "error", "needs restart", "pending removal", "changed", "in sync"];
+const NO_GROUP = "no group";
+const CHECKS = ["config", "live", "source", "rate", "driver", "current", "open", "measured"];
+
+const number = new Intl.NumberFormat("en").format;
+const plural = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+const collator = new Intl.Collator("en", { numeric: true });
+
+function amount(bytes) {
+  for (const [size, unit] of [
+    [1024 ** 3, "GiB"],
+    [1024 ** 2, "MiB"],
+    [1024, "KiB"],
+  ]) {
+    if (bytes >= size) return `${Number((bytes / size).toPrecision(4))} ${unit}`;
+  }
+  return `${Number(bytes.toPrecision(3))} B`;
+}
+
+function deviceText(device) {
+  if (device.max_bytes === "unlimited") return `${device.source}, unlimited`;
+  return `${device.source}, ${amount((device.max_bytes * 1000) / device.period)}/s`;
+}
+
+function devicesText(devices) {
+  if (!devices) return "unknown";
+  return devices.map(deviceText).join(" + ") || "none";
+}
+
+const plain = (word) => String(word).replaceAll("_", " ");
