@@ -44,8 +44,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             opened.append(client)
             with client.makefile("rb") as lines:
                 for part in parts:
-                    lines.readline()
                     try:
+                        lines.readline()
                         client.sendall(part)
                     except OSError:
                         return  # the other side has left
