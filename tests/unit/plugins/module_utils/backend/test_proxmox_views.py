@@ -139,7 +139,7 @@ def test_what_a_process_has_open(process_of_101: int) -> None:
     ]
 
 
-@pytest.mark.parametrize("pid", [0, 1, os.getpid(), 2**22 + 1])
+@pytest.mark.parametrize("pid", [0, 1, os.getpid(), 2**22 + 1], ids=["none", "first", "own", "too_large"])
 def test_a_process_that_is_another_one(pid: int) -> None:
     seen = proxmox_views.host_view(101, pid, (parse_rng("/dev/urandom"),), monitor=True)
     assert (seen["status"], seen["pid"]) == ("no process", None)
