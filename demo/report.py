@@ -75,6 +75,17 @@ def expect_changes(guests: Mapping[str, Mapping[str, Any]], untouched: Iterable[
             raise LabError(f"the report does not have {name} before and after: {before}, {after}")
 
 
+def expect_nothing_done(guests: Mapping[str, Mapping[str, Any]]) -> None:
+    """A verification changes nothing, and says so also of guests that are not as they should be."""
+    wrong = [
+        name
+        for name, guest in guests.items()
+        if guest["outcome"]["changed"] or {"added", "replaced", "removed"} & set(guest["outcome"].values())
+    ]
+    if wrong:
+        raise LabError(f"the report of a verification says that something was done to {', '.join(wrong)}")
+
+
 def expect_verdicts(guests: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> None:
     """Every sound guest is verified, and every bad one is named, with what is to be done about it."""
     wrong = []

@@ -90,10 +90,12 @@ class Demo:
     def verify(self) -> None:
         """Every sound guest is verified, the bad ones are named."""
         heading("Prove it: what the guests themselves, their QEMU and the host say, held against the policy")
-        planted = f"{', '.join(sorted(NO_DRIVER))} has no driver, {', '.join(sorted(NO_AGENT))} no agent"
-        print(f"{planted}: planted, to be found. So it ends with an error.")
+        refused, driverless = ", ".join(sorted(REFUSED)), ", ".join(sorted(NO_DRIVER))
+        print(f"It ends with an error, as it should: {refused} asks for an unsafe source, {driverless} has no driver.")
+        print(f"{', '.join(sorted(NO_AGENT))} has no agent: nothing is wrong with it, but nobody can prove it.")
         done = self.playbooks.run("verify_rng", *PROOF.options)
         report.expect_verdicts(PROOF.guests(), [guest.name for guest in self.lab.guests])
+        report.expect_nothing_done(PROOF.guests())
         if not done.code:
             raise LabError("verify_rng.yml ended without an error although guests are not as they should be")
 
@@ -169,7 +171,8 @@ def main() -> int:
             down()
     if finished:
         show_reports()
-        print(f"Done after {elapsed():.0f} s." + ("" if keep else " Nothing else is left behind."))
+        left = "" if keep else f" Else only the installed packages and the guests' images in {cache_directory()} stay."
+        print(f"Done after {elapsed():.0f} s.{left}")
     return 0 if finished else 1
 
 

@@ -31,8 +31,10 @@ options:
     description:
       - With O(guest_view) and O(guest_exec), let each guest draw from C(/dev/hwrng) and measure how fast that goes.
         RV(guests[].guest_view.measured) has the result.
-      - A device with a rate is first drained for about one period, then for as many whole periods as the limits
-        allow.
+      - Of a device with a rate, the quota that may be had at once is drawn first and does not count, then as many
+        whole quotas as the limits allow. The time runs from the beginning, so that a limit that works is never
+        overrated; it is underrated by up to one period. The more quotas, the closer.
+      - With fewer than two quotas there is no rate. Two take four periods.
       - What a guest draws here, the kernel of that guest and the programs in it do not get.
     type: dict
     suboptions:

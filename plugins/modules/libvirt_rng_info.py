@@ -239,16 +239,16 @@ guests:
               type: int
               sample: 3072
             seconds:
-              description: The seconds in which they came, by the guest's clock.
+              description: The seconds from the beginning of the warm-up to the last byte, by the guest's clock.
               type: float
-              sample: 3.01
+              sample: 3.52
             bytes_per_second:
               description:
                 - The rate. V(null) when O(measure) leaves too few seconds or bytes to see the quota of the device, or
                   the guest has several devices with different rates.
                 - That of a device without a limit is rough, since the guest's clock goes in steps of 10 ms.
               type: float
-              sample: 1020.6
+              sample: 872.7
             health:
               description:
                 - Whether tests found a failure in the bytes, the repetition count test and the adaptive proportion

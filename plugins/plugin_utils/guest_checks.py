@@ -36,6 +36,8 @@ _VARIABLES = {
     kinds.WRONG_RATE: "virtio_rng_max_bytes, virtio_rng_period",
     kinds.OTHER_DEVICE: "virtio_rng_model, virtio_rng_driver",
 }
+# What only attaching the wanted device mends, so that an unsafe source stands in the way.
+_NEEDS_SOURCE = (kinds.NOT_IN_CONFIG, kinds.NOT_LIVE, *_VARIABLES)
 _SILENT = {  # why a guest's agent said nothing, by the status of the view
     "no agent": kinds.NO_AGENT,
     "timed out": kinds.AGENT_TIMED_OUT,
@@ -58,7 +60,8 @@ class Case:
     """One guest on its way to a verdict: what is wanted, what is there, and what was found so far.
 
     ``waits`` says why the running guest is not yet what its configuration is, ``applied`` why it could not be changed
-    just before; ``inside`` fetches what ``rng_info`` said of it as a machine of its own.
+    just before, ``unsafe`` why the hypervisor refuses the wanted source; ``inside`` fetches what ``rng_info`` said of
+    it as a machine of its own, ``unreached`` why it could not say anything.
     """
 
     guest: ObservedGuest
@@ -67,7 +70,9 @@ class Case:
     waits: str = ""
     applied: str = ""
     kind: str = LIBVIRT
+    unsafe: str = ""
     inside: Callable[[], Mapping[str, Any] | None] = lambda: None
+    unreached: Callable[[], str] = lambda: ""
     findings: list[dict[str, Any]] = field(default_factory=list)
     _differences: dict[Kind, dict[str, str]] = field(default_factory=dict)  # by kind: where -> what is there
 
@@ -93,8 +98,13 @@ class Case:
                 for found in dict.fromkeys(places.values())
             )
             evidence = {where: printable(found, 300) for where, found in places.items()}
-            words = {"wanted": only, "found": said, "variables": _VARIABLES.get(kind, ""), "failure": self.applied}
-            self.find(kinds.after_failure(kind) if self.applied else kind, evidence, **words)
+            words = {"wanted": only, "found": said, "variables": _VARIABLES.get(kind, "")}
+            unsafe = self.unsafe if kind in _NEEDS_SOURCE else ""
+            if self.applied:
+                kind = kinds.after_failure(kind, unsafe=bool(unsafe))
+            elif unsafe:
+                kind = kinds.with_unsafe_source(kind)
+            self.find(kind, evidence, **words, failure=self.applied, unsafe=unsafe)
 
     @property
     def domain(self) -> str:
@@ -340,9 +350,11 @@ def _why_silent(case: Case) -> str:
 
 def report_silence(case: Case) -> None:
     """Why the guest's kernel could not be asked, and what would help."""
-    view = case.guest.guest_view
-    if view is None:
-        case.find(kinds.NOT_ASKED)
-        return
-    status = str(view["status"])
-    case.find(_SILENT.get(status, kinds.CANNOT_TELL), {"status": printable(status, 40)}, why=_why_silent(case))
+    view, connection = case.guest.guest_view, case.unreached()
+    evidence = {"connection": connection} if connection else {}
+    kind = kinds.NOT_ASKED
+    if view is not None:
+        status = str(view["status"])
+        kind = _SILENT.get(status, kinds.CANNOT_TELL)
+        evidence["status"] = printable(status, 40)
+    case.find(kinds.unreached(kind) if connection else kind, evidence, why=_why_silent(case), connection=connection)

@@ -188,13 +188,36 @@ _AFTER_FAILURE = (
     "fleet.rng.enable_rng again."
 )
 
+_SAFE_SOURCE = (
+    "Set virtio_rng_source of the guest to a source that is safe on its hypervisor, such as /dev/urandom; then run the "
+    "playbook fleet.rng.enable_rng."
+)
+_MEND_CONNECTION = "Or mend its connection, as ansible NAME -m fleet.rng.rng_info tells, and verify again."
+_UNREACHED = {  # where the guest's own connection was tried too
+    NO_AGENT: f"{NO_AGENT.remedy.partition(' Or ')[0]} {_MEND_CONNECTION}",
+    NO_FILE_READING: f"{NO_FILE_READING.remedy.partition(' Or ')[0]} {_MEND_CONNECTION}",
+    NOT_ASKED: f"Set virtio_rng_guest_view to true to ask its QEMU agent. {_MEND_CONNECTION}",
+}
+
 KINDS = tuple(kind for kind in list(globals().values()) if isinstance(kind, Kind))
 
 
-def after_failure(kind: Kind) -> Kind:
-    """The same finding where changing the guest was tried, and ``failure`` came of it."""
+def after_failure(kind: Kind, *, unsafe: bool = False) -> Kind:
+    """The same finding where changing the guest was tried, and ``failure`` came of it; ``unsafe``: of its source."""
     message = f"{kind.message.removesuffix('.')}; changing it failed: {{failure}}."
-    return replace(kind, message=message, remedy=_AFTER_FAILURE)
+    return replace(kind, message=message, remedy=_SAFE_SOURCE if unsafe else _AFTER_FAILURE)
+
+
+def with_unsafe_source(kind: Kind) -> Kind:
+    """The same finding where the hypervisor refuses the wanted source, for the reason ``unsafe``."""
+    return replace(kind, message=f"{kind.message.removesuffix('.')}; {{unsafe}}.", remedy=_SAFE_SOURCE)
+
+
+def unreached(kind: Kind) -> Kind:
+    """The same finding where the guest was asked over its own connection as well, and ``connection`` came of it."""
+    message = kind.message.replace("the guest was not asked", "the guest's agent was not asked")
+    message = f"{message.removesuffix('.')}; asked over its own connection: {{connection}}."
+    return replace(kind, message=message, remedy=_UNREACHED.get(kind, kind.remedy))
 
 
 def finding(kind: Kind, subject: str, evidence: Mapping[str, Any], **words: object) -> dict[str, Any]:

@@ -84,6 +84,7 @@ class _Known:
     uuids: Mapping[str, str]  # of the first look, by name
     applied: Mapping[str, Mapping[str, Any]]  # what became of each guest that was changed
     seen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the second look, by name
+    unsafe: Mapping[str, str | None] = field(default_factory=dict)  # why a source is refused there, where it was tried
 
 
 def verify(
@@ -174,6 +175,7 @@ def _known(
         uuids={guest["name"]: str(guest.get("uuid") or "") for guest in before.get("guests") or ()},
         applied={item["guest"]: item for item in changed or ()},
         seen={guest["name"]: guest for guest in proof["guests"]},
+        unsafe=proof["host"].get("sources") or {},
     )
 
 
@@ -210,7 +212,9 @@ def _checked(entry: Mapping[str, Any], guest: ObservedGuest, known: _Known) -> d
         waits=_waits(entry, applied, decision),
         applied=printable(str(applied.get("error") or ""), 200),
         kind=known.kind,
+        unsafe="" if wanted is None else _one_line(known.unsafe.get(str(wanted.source))),
         inside=partial(_inside, entry["inventory"], known.inside),
+        unreached=partial(_unreached, entry["inventory"], known.inside),
     )
     checks = _run(case)
     verdict = _verdict(case, checks)
@@ -305,3 +309,15 @@ def _broken(guest: ObservedGuest, kind: kinds.Kind, why: str = "", hypervisor: s
 def _without_checks(verdict: str, reason: str, result: str = NOT_APPLICABLE) -> dict[str, Any]:
     checks = {name: Check(result, reason).to_wire() for name in CHECKS}
     return {"verdict": verdict, "reason": printable(reason, 500), "checks": checks, "findings": []}
+
+
+def _unreached(inventory: str | None, inside: Callable[[str], Any]) -> str:
+    """Why the guest said nothing over its own connection; empty where it was not asked, or answered."""
+    result = None if inventory is None else inside(inventory)
+    if not isinstance(result, Mapping) or not (result.get("unreachable") or result.get("failed")):
+        return ""
+    return _one_line(result.get("msg")) or "unreachable"
+
+
+def _one_line(words: object) -> str:
+    return printable(str(words or "").strip(), 200).removesuffix(".")

@@ -3,8 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How fast a guest gets bytes from its RNG: what is to be drawn, the shell script that draws it, and what came of it.
 
-QEMU's limiter is a quota that a timer renews, not a stream, and the first quota is free. So a limited device is first
-drained a little past a quota, which ends just after a renewal; then whole quotas are drawn, and each takes a period.
+QEMU's limiter is a quota that a timer renews, not a stream, and the first quota is free. When it is renewed a guest
+cannot know: one that gets no CPU notices it late, and has the next quota all the sooner. So what is free is drawn, too,
+a warm-up of a little more than a quota that does not count, and the time runs from before it. Then k quotas that count
+need k + 1 renewals, between which are k periods: the rate of a limit that works is never overrated, however late the
+guest is, and underrated by one period at most where it is not late.
 A guest's kernel takes 64 bytes or more before it hands out one, so of small quotas several are taken for one.
 """
 
@@ -22,7 +25,9 @@ BYTES, MIN_BYTES, MAX_BYTES = 65536, 256, 16 * 1024 * 1024
 SAMPLE = 65536  # bytes of what was drawn that are handed over; more would be too long for an answer of the agent
 
 _LEAST_MILLISECONDS = 500  # below, the steps of 10 ms of the guest's clock, and its work, weigh too much
-_WARM_UP_PERIODS = 2  # the rest of the period that has begun, and the one whose beginning is drained
+_LEAST_QUOTAS = 2  # of one, a period more or less is all that there is to see
+_OTHER_PERIODS = 2  # until the first renewal, and for a guest that is late
+_HELD = 2  # requests whose bytes a guest's kernel may hold from before: the driver's, and those of /dev/hwrng
 
 
 class MeasureError(RngError):
@@ -52,7 +57,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was drawn. ``count`` bytes came in ``seconds`` of the guest's clock; ``sample`` has the warm-up, too."""
+    """What was drawn. ``count`` is without the warm-up, ``seconds`` (the guest's clock) and ``sample`` are with it."""
 
     count: int
     seconds: float
@@ -72,16 +77,16 @@ def plan(limits: Limits, rate: Rate, at_once: int) -> Draw:
     """
     if rate.max_bytes is None:
         return Draw(0, limits.count)
-    together = _ceil(2 * at_once, rate.max_bytes)  # with less, the warm-up would take more than two periods
+    together = _ceil((_HELD + 1) * at_once, rate.max_bytes)  # with less, the warm-up would wait more than once
     quota, period = together * rate.max_bytes, together * rate.period
     # What is not a multiple would leave a part of what the kernel took to the bytes that count.
-    warm_up = _ceil(quota + at_once, at_once) * at_once
-    needed = warm_up + max(1, _ceil(_LEAST_MILLISECONDS, period)) * quota
+    warm_up = _ceil(quota + _HELD * at_once + 1, at_once) * at_once
+    needed = warm_up + max(_LEAST_QUOTAS, _ceil(_LEAST_MILLISECONDS, period)) * quota
     if needed > limits.count:
         return Draw(0, limits.count, _hidden(rate, limits.count, "bytes", needed, MAX_BYTES))
-    periods = limits.seconds * 1000 // period - _WARM_UP_PERIODS
-    if periods < 1:
-        needed = _ceil((_WARM_UP_PERIODS + 1) * period, 1000)
+    periods = limits.seconds * 1000 // period - _OTHER_PERIODS
+    if periods < _LEAST_QUOTAS:
+        needed = _ceil((_LEAST_QUOTAS + _OTHER_PERIODS) * period, 1000)
         return Draw(0, quota, _hidden(rate, limits.seconds, "seconds", needed, MAX_SECONDS), too_short=True)
     return Draw(warm_up, min(periods, (limits.count - warm_up) // quota) * quota)
 
@@ -169,10 +174,10 @@ def parse(draw: Draw, out: bytes, err: bytes) -> Drawn:
     figures = _FIGURES.fullmatch(err.decode("ascii", "replace"))
     if figures is None:
         raise MeasureError("the shell of the guest did not run the measurement")
-    begin, warm, end = figures.group(1), figures.group(2), float(figures.group(3))
+    begin, end = float(figures.group(1)), float(figures.group(3))
+    warm = begin if figures.group(2) == "-" else float(figures.group(2))
     got, sent, failed = int(figures.group(4)), int(figures.group(5)), figures.group(6) == "1"
     cut_off = len(out) - sent  # of the last chunk, if the time was up meanwhile
-    seconds = end - float(begin if warm == "-" else warm)
-    if cut_off < 0 or seconds < 0 or got + cut_off > draw.warm_up + draw.counted:
+    if cut_off < 0 or not begin <= warm <= end or got + cut_off > draw.warm_up + draw.counted:
         raise MeasureError("the figures of the guest contradict each other")
-    return Drawn(got + cut_off, round(seconds, 2), out, failed)
+    return Drawn(got + cut_off, round(end - begin, 2), out, failed)

@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.fleet.rng.plugins.module_utils.converge import NOT_APPLICABLE, UNCHANGED
+from ansible_collections.fleet.rng.plugins.module_utils.converge import (
+    NEEDS_RESTART,
+    NOT_APPLICABLE,
+    PENDING_REMOVAL,
+    UNCHANGED,
+)
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import CHECKS, DRIVER
 from ansible_collections.fleet.rng.plugins.plugin_utils.plan import REFUSED
@@ -56,8 +61,8 @@ def collect(
     """The document of one hypervisor.
 
     :param collected: the time of the run, as ``2026-11-21T12:00:00Z``.
-    :param check_mode: whether the run was one in check mode. A run that planned changes and applied none, such as an
-        audit, counts as one too: its outcomes are what would be done.
+    :param check_mode: whether the run was one in check mode: its outcomes are what would be done. Any other run that
+        applied nothing, such as a verification, has done nothing.
     """
     plan = _mapping(registered.plan)
     planned = _mapping(_mapping(plan.get("hosts")).get(registered.name))
@@ -67,11 +72,12 @@ def collect(
     applied = bool(result) and not result.get("skipped")
     host = _mapping((last or first or {}).get("host"))
     hypervisor = _mapping(host.get("hypervisor"))
+    decided = _Decided(planned, result, verified, looked=not (applied or check_mode))
     rng = {key: value for key, value in host.items() if key not in ("hypervisor", "sources")} or None
     return {
         "schema": HOST,
         "collected": collected,
-        "check_mode": bool(check_mode or (planned.get("devices") and not applied)),
+        "check_mode": check_mode,
         "hypervisor": registered.name,
         "groups": list(registered.groups),
         "error": _error(registered, planned, first or last),
@@ -81,7 +87,7 @@ def collect(
         "budget": planned.get("budget"),
         "warnings": _warnings(registered, plan, result, verified),
         "compliance": compliance(rng) if rng else [],
-        "guests": _guests(_Layers(first, last), _Decided(planned, result, verified, applied), inventory),
+        "guests": _guests(_Layers(first, last), decided, inventory),
     }
 
 
@@ -103,13 +109,14 @@ class _Layers:
 class _Decided:
     """What was planned, done and proven, by guest."""
 
-    def __init__(self, planned: Wire, result: Wire, verified: Wire, applied: bool) -> None:
+    def __init__(self, planned: Wire, result: Wire, verified: Wire, *, looked: bool) -> None:
+        self.looked = looked  # nothing was applied, nor tried in check mode
         self.planned = _by_guest(planned.get("guests"))
         self.differing = _by_guest(planned.get("devices"))
         self.outcomes = _by_guest(result.get("guests"))
         self.verified = _by_identity(verified.get("guests"), "guest")
         # Something was to be done, and the module never came to it.
-        self.broken = _broken(result) if applied and not self.outcomes else ""
+        self.broken = "" if looked or result.get("skipped") or self.outcomes else _broken(result)
 
 
 def _guests(layers: _Layers, decided: _Decided, inventory: Inventory) -> list[dict[str, Any]]:
@@ -149,7 +156,7 @@ def _devices(guest: Wire | None) -> dict[str, Any]:
 
 
 def _outcome(name: str, before: Wire, planned: Wire, decided: _Decided) -> dict[str, Any]:
-    """As the module left the guest, else as the plan has it, else untouched."""
+    """As the module left the guest; else as the plan has it, or, where the run only looked, untouched."""
     outcome = decided.outcomes.get(name)
     if outcome is not None:
         return {key: outcome.get(key) for key in ("config", "live", "changed", "reason", "error")}
@@ -159,6 +166,12 @@ def _outcome(name: str, before: Wire, planned: Wire, decided: _Decided) -> dict[
     if differs and decided.broken:
         return {**untouched, "changed": False, "reason": reason, "error": f"not applied: {decided.broken}"}
     layers = {layer: planned.get(layer) or untouched[layer] for layer in LAYERS}
+    if decided.looked:
+        # What waits does so without any run, once its configuration is right.
+        stored = layers["config"] in (UNCHANGED, NOT_APPLICABLE)
+        stays = (NOT_APPLICABLE, NEEDS_RESTART, PENDING_REMOVAL) if stored else (NOT_APPLICABLE,)
+        layers = {layer: word if word in stays else UNCHANGED for layer, word in layers.items()}
+        differs = False
     error = reason if planned.get("state") == REFUSED else str(before.get("error") or "") or None
     return {**layers, "changed": differs, "reason": reason, "error": error}
 

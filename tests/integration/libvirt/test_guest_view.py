@@ -161,7 +161,8 @@ def test_a_limited_guest_measures_its_quota(name: str, rate: int, by_probe: dict
     measured = by_probe[name]["measured"]
     assert (measured["status"], measured["why"]) == ("measured", None)
     assert measured["bytes"] == 4 * rate
-    assert measured["bytes_per_second"] == pytest.approx(rate, rel=0.25)
+    # Until the first renewal it may take a period; the machine may be busy.
+    assert 0.5 * rate <= measured["bytes_per_second"] <= 1.1 * rate
     assert measured["health"]["repetition_count"] == "no failure found"
 
 

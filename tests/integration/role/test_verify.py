@@ -209,6 +209,36 @@ def test_a_guest_without_an_agent_is_proven_over_its_own_connection(verify: Veri
     assert "as rng_info says" in asked.guests["silent"]["checks"]["current"]["message"]
 
 
+def test_a_connection_that_failed_is_said_and_not_advised(verify: Verify) -> None:
+    hosts = {**POLICIES["guests"]["hosts"], "silent": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
+    lost = {**POLICIES, "guests": {"hosts": hosts}}
+    asked = verify("-e", "rng_verify_guests=true", "--limit", "hv1,silent,localhost,hv2", code=2, inventory=lost)
+    assert asked.verdicts == EXPECTED
+    (found,) = asked.guests["silent"]["findings"]
+    assert found["id"] == "RNG117"
+    assert "; asked over its own connection: " in found["message"]
+    assert "Connection refused" in found["message"]
+    assert "inventory" not in found["remedy"]
+
+
+def test_a_source_that_is_refused_there_is_said_and_nothing_is_reported_as_done(verify: Verify, proven: Fleet) -> None:
+    # One hypervisor has to end well, or no later play would keep the verification.
+    spared = {name: {"virtio_rng_state": "unmanaged"} for name in ("nodriver", "drifted")}
+    hosts = {**POLICIES["guests"]["hosts"], **spared, "others": {"virtio_rng_source": "/dev/null"}}
+    report = proven.directory / "report"
+    options = ("-e", f"rng_report_dir={report}")
+    refused = verify(*options, code=2, inventory={**POLICIES, "guests": {"hosts": hosts}})
+    (found,) = refused.guests["others"]["findings"]
+    assert found["id"] == "RNG101"
+    assert found["message"].endswith("; source /dev/null: device 1:3 is no source of randomness.")
+    assert found["remedy"].startswith("Set virtio_rng_source ")
+    hypervisors = json.loads((report / "report.json").read_text(encoding="utf-8"))["hosts"]
+    outcomes = {guest["name"]: guest["outcome"] for host in hypervisors for guest in host["guests"]}
+    assert [host["check_mode"] for host in hypervisors] == [False, False]
+    assert (outcomes["others"]["config"], outcomes["others"]["changed"]) == ("unchanged", False)
+    assert (outcomes["full"]["live"], outcomes["full"]["changed"]) == ("needs_restart", False)
+
+
 def test_enabling_proves_afterwards_and_mends_what_had_drifted(proven: Fleet, verify: Verify) -> None:
     dry = proven.play("fleet.rng.enable_rng", "-e", "rng_verify=true", "--check", inventory=POLICIES)
     assert "guests verified" not in dry

@@ -21,6 +21,7 @@ METRICS = f"{DIRECTORY}/fleet-rng.prom"
 HOME = "/usr/local/lib/fleet-rng"
 PROGRAM = f"{HOME}/fleet-rng-watch"
 CRON = "/etc/cron.d/fleet-rng-watch"
+DAEMON = "/usr/sbin/cron"  # a stand-in that nobody starts: the entry's command is run by the tests
 ALL = (HOME, CRON, METRICS)
 PLAYBOOK = "fleet.rng.watch_rng"
 HV1 = ("--limit", "hv1")
@@ -33,6 +34,7 @@ def fleet(lab: Lab, tmp_path: Path) -> Fleet:
     """Two machines without a watch; on one of them, a guest that waits for a restart."""
     for host in lab.hosts.values():
         host.check("rm", "-rf", *ALL, "/var/lib/prometheus")
+        host.check("install", "/bin/true", DAEMON)
     waiting = lab.guest("waits")
     if "<rng" not in waiting.host.virsh("dumpxml", "--inactive", "--domain", waiting.uuid):
         waiting.host.write("/root/rng.xml", RNG)
@@ -81,9 +83,12 @@ def test_installing_is_idempotent_and_check_mode_tells_the_truth(fleet: Fleet, h
     assert "changed=4" in fleet.play(PLAYBOOK, *HV1, "--check")  # two directories, the program, the entry
     assert there(hv1, *ALL) == []
     assert "changed=4" in fleet.play(PLAYBOOK, *HV1)
-    assert there(hv1, *ALL) == [HOME, CRON]  # nothing is run by installing
+    assert there(hv1, *ALL) == list(ALL)  # it ran once
+    assert samples(hv1.check("cat", METRICS))["hypervisor_observed",] == 1
+    hv1.check("rm", METRICS)
     for again in ((), ("--check",)):
         assert "changed=0" in fleet.play(PLAYBOOK, *HV1, *again)
+    assert there(hv1, METRICS) == []  # and not again
     assert hv1.check("stat", "-c", "%U %a", HOME, PROGRAM, CRON, DIRECTORY).splitlines() == [
         "root 755",
         "root 755",
@@ -155,6 +160,7 @@ def test_it_runs_without_root_where_the_directory_is_not_roots(fleet: Fleet, hv1
     hv1.check("install", "-d", "-o", "nobody", DIRECTORY)
     assert "changed=3" in fleet.play(PLAYBOOK, *HV1)  # the directory stays as it was
     assert cron_entry(hv1)[1] == "nobody"
+    assert hv1.check("stat", "-c", "%U %a", METRICS).split() == ["nobody", "644"]
     written = run_as_cron(hv1)
     assert written["hypervisor_observed",] == 1
     assert len([key for key in written if key[0] == "guest_running"]) == 4
@@ -182,7 +188,7 @@ def test_a_machine_without_libvirt(fleet: Fleet, lab: Lab) -> None:
     only = ("--limit", "machine1", "-e", "rng_hypervisors=all")
     fleet.play(PLAYBOOK, *only, "-e", "rng_report_watch_uri=")
     assert run_as_cron(machine)["hypervisor_observed",] == 1
-    fleet.play(PLAYBOOK, *only)
+    assert "fleet-rng-watch: cannot open qemu:///system for reading: " in fleet.play(PLAYBOOK, *only)
     assert run_as_cron(machine)["hypervisor_observed",] == 0
     done = machine.run("/usr/bin/python3", "-I", PROGRAM, "--directory", DIRECTORY)
     assert done.returncode == 1
@@ -239,6 +245,24 @@ def test_what_cannot_work_is_refused(setting: dict[str, Any], why: str, fleet: F
 def test_a_host_without_systemd_and_cron_is_told_so(fleet: Fleet, hv1: Host) -> None:
     hv1.check("mv", "/etc/cron.d", "/etc/cron.away")
     try:
-        assert "neither systemd nor a directory /etc/cron.d" in fleet.play(PLAYBOOK, *HV1, code=2)
+        assert "there is no directory /etc/cron.d" in " ".join(fleet.play(PLAYBOOK, *HV1, code=2).split())
     finally:
         hv1.check("mv", "/etc/cron.away", "/etc/cron.d")
+
+
+def test_a_directory_of_entries_that_nothing_reads_is_no_cron(fleet: Fleet, hv1: Host) -> None:
+    hv1.check("rm", DAEMON)
+    for busybox in (False, True):
+        if busybox:
+            hv1.check("install", "/bin/true", "/root/busybox")
+            hv1.check("ln", "-s", "/root/busybox", DAEMON)
+        assert "a program cron or crond is missing" in " ".join(fleet.play(PLAYBOOK, *HV1, code=2).split())
+        assert there(hv1, CRON, METRICS) == []
+    hv1.check("rm", DAEMON)
+
+
+def test_a_program_that_cannot_write_fails_the_play(fleet: Fleet, hv1: Host) -> None:
+    hv1.check("install", "-d", DIRECTORY)
+    shown = fleet.play(PLAYBOOK, *HV1, "-e", "rng_report_watch_user=nobody", code=2)
+    assert "Run the program once" in shown
+    assert "fleet-rng-watch: " in shown

@@ -65,6 +65,7 @@ def test_the_timer_runs_it_now_and_again(fleet: Fleet, systemd: Systemd) -> None
     assert "changed=5" in shown  # two directories, the program, two units
     assert systemd.run("ls", *UNITS).returncode != 0
     assert "changed=6" in fleet.play(PLAYBOOK, *OPTIONS)  # and the timer is started
+    systemd.check("test", "-e", METRICS)
     found = values(systemd)
     assert found["hypervisor_observed"] == 1
     assert found["guest_attached"] == 1
@@ -86,7 +87,8 @@ def test_a_new_interval_reaches_the_timer(fleet: Fleet, systemd: Systemd) -> Non
 
 
 def test_a_failed_look_fails_the_unit_and_the_timer_goes_on(fleet: Fleet, systemd: Systemd) -> None:
-    fleet.play(PLAYBOOK, *OPTIONS, "-e", "rng_report_watch_uri=test:///nowhere")
+    shown = fleet.play(PLAYBOOK, *OPTIONS, "-e", "rng_report_watch_uri=test:///nowhere")
+    assert "The metrics are written; the hypervisor did not answer." in shown
     assert values(systemd)["hypervisor_observed"] == 0
     wait_for(
         "the unit's failure", lambda: systemd.properties(SERVICE, "ActiveState", "Result")["ActiveState"] == "failed"
@@ -96,6 +98,12 @@ def test_a_failed_look_fails_the_unit_and_the_timer_goes_on(fleet: Fleet, system
     systemd.check("journalctl", "--sync")
     said = systemd.check("journalctl", "--unit", SERVICE, "--identifier", "python3", "--output", "cat")
     assert "fleet-rng-watch: cannot open test:///nowhere for reading: " in said
+
+
+def test_a_program_that_cannot_write_fails_the_play(fleet: Fleet, systemd: Systemd) -> None:
+    systemd.check("install", "-d", DIRECTORY)
+    shown = fleet.play(PLAYBOOK, *OPTIONS, "-e", "rng_report_watch_user=nobody", code=2)
+    assert "fleet-rng-watch.service failed (ExecMainStatus=3)" in " ".join(shown.split())
 
 
 def test_it_runs_without_root_where_the_directory_is_not_roots(fleet: Fleet, systemd: Systemd) -> None:
@@ -129,6 +137,7 @@ def test_absent_stops_and_removes_it(fleet: Fleet, systemd: Systemd) -> None:
 
 
 def test_cron_gives_way_to_systemd(fleet: Fleet, systemd: Systemd) -> None:
+    systemd.check("install", "/bin/true", "/usr/sbin/cron")
     fleet.play(PLAYBOOK, *OPTIONS, "-e", "rng_report_watch_scheduler=cron")
     systemd.check("test", "-e", CRON)
     fleet.play(PLAYBOOK, *OPTIONS)

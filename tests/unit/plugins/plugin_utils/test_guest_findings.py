@@ -15,6 +15,8 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import (
     NOT_LIVE,
     after_failure,
     finding,
+    unreached,
+    with_unsafe_source,
 )
 
 PAGE = Path(__file__).parents[4] / "docs/findings.md"
@@ -52,6 +54,23 @@ def test_where_the_change_failed_the_remedy_is_not_to_run_it_once_more() -> None
         assert (after.id, after.severity) == (kind.id, kind.severity)
         assert after.message.endswith("; changing it failed: {failure}.")
         assert after.remedy.startswith("Mend what the change failed on")
+
+
+def test_where_the_source_is_refused_the_remedy_is_another_source() -> None:
+    for kind in KINDS:
+        refused = with_unsafe_source(kind)
+        assert (refused.id, refused.severity) == (kind.id, kind.severity)
+        assert refused.message.endswith("; {unsafe}.")
+        assert refused.remedy.startswith("Set virtio_rng_source ")
+        assert refused.remedy == after_failure(kind, unsafe=True).remedy
+
+
+def test_where_its_connection_failed_the_remedy_is_not_to_ask_over_it() -> None:
+    for kind in KINDS:
+        other = unreached(kind)
+        assert (other.id, other.severity) == (kind.id, kind.severity)
+        assert other.message.endswith("; asked over its own connection: {connection}.")
+        assert not re.search("into the inventory|rng_verify_guests", other.remedy), kind.id
 
 
 def test_words_are_made_printable_and_short() -> None:

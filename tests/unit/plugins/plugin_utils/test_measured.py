@@ -28,39 +28,41 @@ def check(size: int, seconds: float, max_bytes: Any, period: int) -> tuple[Check
     return check_measured(case, True), case
 
 
-def when_drawn(count: int, quota: int, period: int, left: int) -> float:
-    """The seconds after which a reader has got ``count`` bytes, the first renewal being one period away."""
-    renewals = max(0, -(-(count - left) // quota))
-    return renewals * period / 1000
+def measure(policy: int, quota: int, period: int, quotas: int, first: float) -> float:
+    """The seconds that a warm-up and whole quotas of the policy take where QEMU's limit is ``quota``, all of it free.
 
-
-def measure(policy: int, quota: int, period: int, quotas: int, left: int) -> float:
-    """The seconds that whole quotas of the policy take where QEMU's limit is ``quota``, after the warm-up."""
-    warm_up = policy + min(64, policy)
-    return when_drawn(warm_up + quotas * policy, quota, period, left) - when_drawn(warm_up, quota, period, left)
+    ``first`` is the part of a period until the first renewal.
+    """
+    renewals = max(0, -(-(policy + min(192, policy) + quotas * policy - quota) // quota))
+    return max(0, renewals - 1 + first) * period / 1000 if renewals else 0.0
 
 
 PERIODS = st.integers(500, 20_000)
 
 
-@given(st.integers(1, 100_000), PERIODS, st.integers(1, 60), st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 0.2))
-def test_a_limit_that_works_passes_in_a_busy_guest_too(
-    quota: int, period: int, quotas: int, left: float, early: float, late: float
+@given(st.integers(192, 100_000), PERIODS, st.integers(2, 60), st.floats(0.01, 1), st.floats(0, 0.9))
+def test_a_limit_that_works_never_fails_in_a_busy_guest_either(
+    quota: int, period: int, quotas: int, first: float, late: float
 ) -> None:
-    seconds = measure(quota, quota, period, quotas, int(left * quota)) + late - early
+    seconds = measure(quota, quota, period, quotas, first) + late * period / 1000
     answer, case = check(quotas * quota, seconds, quota, period)
-    assert (answer.result, case.findings) == ("pass", [])
+    assert answer.result in ("pass", "unknown")
+    assert {found["id"] for found in case.findings} <= {"RNG114"}
 
 
-@given(st.integers(64, 100_000), PERIODS, st.integers(3, 60), st.integers(4, 1000), st.floats(0, 1), st.floats(0, 0.1))
+@given(st.integers(192, 100_000), PERIODS, st.integers(3, 60), st.integers(4, 1000), st.floats(0, 1), st.floats(0, 0.1))
 def test_a_limit_of_a_multiple_is_found(
-    policy: int, period: int, quotas: int, factor: int, left: float, late: float
+    policy: int, period: int, quotas: int, factor: int, first: float, late: float
 ) -> None:
-    # Of fewer than three quotas, one renewal that falls into the measuring hides the rest.
-    quota = factor * policy
-    seconds = measure(policy, quota, period, quotas, int(left * quota)) + late
+    seconds = measure(policy, factor * policy, period, quotas, first) + late
     answer, case = check(quotas * policy, seconds, policy, period)
     assert [answer.result, *(found["id"] for found in case.findings)] == ["fail", "RNG113"]
+
+
+def test_there_is_no_grace_above_a_quarter() -> None:
+    assert check(4096, 0.58, 4096, 1000)[0].result == "fail"  # 7062 B/s
+    assert check(3072, 3072 / (1.26 * 1024), 1024, 1000)[0].result == "fail"
+    assert check(3072, 3072 / (1.24 * 1024), 1024, 1000)[0].result == "pass"
 
 
 def test_figures_that_real_guests_gave() -> None:

@@ -4,7 +4,8 @@
 """Verdicts: guest by guest from the table cases/verify/guests.json, and what holds for hypervisors as a whole.
 
 In the table ``entry`` and ``seen`` are what differs from a sound guest in its plan and in the second look, ``result``
-what became of it when it was changed; ``ids`` are the findings, ``says`` what the answer must contain somewhere.
+what became of it when it was changed; ``ids`` are the findings, ``says`` what the answer must
+contain somewhere and ``silent`` what it must not; ``unsafe`` is why the wanted source is not safe on the hypervisor.
 """
 
 from __future__ import annotations
@@ -66,15 +67,17 @@ def judged(case: dict[str, Any]) -> dict[str, Any]:
     """The one guest of a case."""
     given = case.get("seen", {})
     result = {"guests": [{"guest": "web1", "reason": "", **case["result"]}]} if "result" in case else None
+    proof = observed() if given is None else observed(seen(**given))
+    proof["host"]["sources"] = {DEVICE["source"]: case.get("unsafe")}
     evidence = Evidence(
         "hv1",
         planned(entry(inventory="web1", **case.get("entry", {}))),
         observed(seen()),
         result,
-        observed() if given is None else observed(seen(**given)),
+        proof,
         exclusive=case.get("exclusive", True),
     )
-    inside = {"web1": {"rng": case["inside"]}} if "inside" in case else {}
+    inside = {"web1": {"rng": case["inside"]}} if "inside" in case else {"web1": case.get("unreached")}
     (guest,) = judge(evidence, inside=inside)["hosts"]["hv1"]["guests"]
     return dict(guest)
 
@@ -88,6 +91,7 @@ def test_table(case: dict[str, Any]) -> None:
     assert {name: results[name] for name in case.get("checks", {})} == case.get("checks", {})
     text = json.dumps([guest["reason"], guest["checks"], guest["findings"]], ensure_ascii=False)
     assert [words for words in case.get("says", []) if words not in text] == []
+    assert [words for words in case.get("silent", []) if words in text] == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

@@ -265,16 +265,25 @@ def test_a_device_that_is_too_slow_to_be_measured_is_not_one_that_gives_nothing(
     slow = (FoundDevice(RngDevice.from_wire({"source": "/dev/urandom", "max_bytes": 1})),)
     measured = view(measuring(b"", "10.00 - 15.00 0 0 0"), slow, MEASURE)["measured"]
     assert measured["status"] == "error"
-    assert "a rate of 1 B / 1000 ms does not show in 5 seconds: it would take 384" in measured["why"]
+    assert "a rate of 1 B / 1000 ms does not show in 5 seconds: it would take 768" in measured["why"]
 
 
 def test_a_measured_guest() -> None:
-    agent = measuring(bytes(range(256)) * 16 + bytes(64), "10.00 11.01 14.03 3072 4160 0")
+    agent = measuring(bytes(range(256)) * 16 + bytes(192), "10.00 11.01 14.03 3072 4288 0")
     measured = view(agent, LIVE, MEASURE)["measured"]
     assert (measured["status"], measured["why"]) == ("measured", None)
-    assert (measured["bytes"], measured["seconds"], measured["bytes_per_second"]) == (3072, 3.02, 1017.2)
+    assert (measured["bytes"], measured["seconds"], measured["bytes_per_second"]) == (3072, 4.03, 762.3)
     assert set(measured["health"]) == {"repetition_count", "adaptive_proportion", "fips_140_2"}
-    assert agent.programs[1][2:] == ["measure", "1088", "3072", "5", "65536"]
+    assert agent.programs[1][2:] == ["measure", "1216", "3072", "5", "65536"]
+
+
+def test_seconds_that_are_too_few_for_the_period_give_no_rate() -> None:
+    agent = measuring(bytes(1024), "10.00 10.00 10.58 1024 1024 0")
+    measured = view(agent, LIVE, GuestOptions(execute=True, measure=Limits(3)))["measured"]
+    assert (measured["status"], measured["bytes"], measured["bytes_per_second"]) == ("measured", 1024, None)
+    assert (
+        measured["why"] == "a rate of 1024 B / 1000 ms does not show in 3 seconds: measure.seconds has to be at least 4"
+    )
 
 
 @pytest.mark.parametrize(

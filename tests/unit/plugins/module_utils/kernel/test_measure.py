@@ -22,6 +22,8 @@ from ansible_collections.fleet.rng.plugins.module_utils.kernel.measure import (
     parse,
     plan,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 
@@ -30,15 +32,15 @@ SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
     ("limits", "rate", "draw"),
     [
         (Limits(), Rate(None), Draw(0, 65536)),
-        (Limits(), Rate(1024), Draw(1088, 3072)),
-        (Limits(), Rate(4096), Draw(4160, 12288)),
-        (Limits(), Rate(16384), Draw(16448, 49152 - 16384)),  # as many quotas as the bytes allow
-        (Limits(), Rate(1000), Draw(1088, 3000)),
-        (Limits(), Rate(1, 10), Draw(192, 128)),
-        (Limits(24), Rate(17), Draw(256, 136)),
-        (Limits(5), Rate(1024, 100), Draw(1088, 48 * 1024)),
-        (Limits(1, 8192), Rate(1024, 100), Draw(1088, 6 * 1024)),
-        (Limits(3), Rate(1024), Draw(1088, 1024)),
+        (Limits(), Rate(1024), Draw(1216, 3072)),
+        (Limits(), Rate(4096), Draw(4288, 12288)),
+        (Limits(), Rate(16384), Draw(16576, 49152 - 16384)),  # as many quotas as the bytes allow
+        (Limits(), Rate(1000), Draw(1152, 3000)),
+        (Limits(8), Rate(1, 10), Draw(384, 2 * 192)),
+        (Limits(48), Rate(17), Draw(384, 2 * 204)),
+        (Limits(5), Rate(1024, 100), Draw(1216, 48 * 1024)),
+        (Limits(1, 8192), Rate(1024, 100), Draw(1216, 6 * 1024)),
+        (Limits(4), Rate(1024), Draw(1216, 2048)),
     ],
 )
 def test_whole_quotas_are_drawn(limits: Limits, rate: Rate, draw: Draw) -> None:
@@ -49,14 +51,15 @@ def test_whole_quotas_are_drawn(limits: Limits, rate: Rate, draw: Draw) -> None:
 @pytest.mark.parametrize(
     ("limits", "rate", "draw", "why"),
     [
-        (Limits(), Rate(65536), Draw(0, 65536), "measure.bytes has to be at least 131136"),
-        (Limits(), Rate(1024, 1), Draw(0, 65536), "measure.bytes has to be at least 513088"),
-        (Limits(5), Rate(1024, 20000), Draw(0, 1024), "measure.seconds has to be at least 60"),
-        (Limits(2), Rate(1024, 1000), Draw(0, 1024), "measure.seconds has to be at least 3"),
-        (Limits(23), Rate(17), Draw(0, 136), "measure.seconds has to be at least 24"),
-        (Limits(), Rate(1024, 60000), Draw(0, 1024), "it would take 180, more than may be asked for (60)"),
-        (Limits(60), Rate(1), Draw(0, 128), "it would take 384, more than may be asked for (60)"),
-        (Limits(), Rate(2**24), Draw(0, 65536), "it would take 33554496, more than may be asked for (16777216)"),
+        (Limits(), Rate(65536), Draw(0, 65536), "measure.bytes has to be at least 196800"),
+        (Limits(), Rate(1024, 1), Draw(0, 65536), "measure.bytes has to be at least 513216"),
+        (Limits(5), Rate(1024, 15000), Draw(0, 1024), "measure.seconds has to be at least 60"),
+        (Limits(3), Rate(1024, 1000), Draw(0, 1024), "measure.seconds has to be at least 4"),
+        (Limits(3), Rate(4096, 1000), Draw(0, 4096), "measure.seconds has to be at least 4"),
+        (Limits(47), Rate(17), Draw(0, 204), "measure.seconds has to be at least 48"),
+        (Limits(), Rate(1024, 60000), Draw(0, 1024), "it would take 240, more than may be asked for (60)"),
+        (Limits(60), Rate(1), Draw(0, 192), "it would take 768, more than may be asked for (60)"),
+        (Limits(), Rate(2**24), Draw(0, 65536), "it would take 50331840, more than may be asked for (16777216)"),
     ],
 )
 def test_limits_that_hide_the_quota(limits: Limits, rate: Rate, draw: Draw, why: str) -> None:
@@ -68,8 +71,37 @@ def test_limits_that_hide_the_quota(limits: Limits, rate: Rate, draw: Draw, why:
 
 
 def test_kernels_that_ask_for_more_at_a_time() -> None:
-    assert plan(Limits(), Rate(1024), 256) == Draw(1280, 3072)
-    assert plan(Limits(6), Rate(256), 256) == Draw(768, 512)
+    assert plan(Limits(), Rate(1024), 256) == Draw(1792, 3072)
+    assert plan(Limits(12), Rate(256), 256) == Draw(1536, 2 * 768)
+
+
+RENEWALS = st.integers(128, 10_000).flatmap(
+    # a quota, how much is left of it, when it is renewed first, and how late the reader is after each renewal
+    lambda quota: st.tuples(
+        st.just(quota), st.integers(0, quota), st.floats(0.01, 1), st.lists(st.floats(0, 0.9), min_size=30, max_size=30)
+    )
+)
+
+
+def seconds_to_draw(count: int, quota: int, left: int, first: float, late: list[float]) -> float:
+    """What QEMU's limiter with a period of a second makes of it: bytes that were not drawn in time are no more."""
+    if count <= left:
+        return 0.0
+    needed = -(-(count - left) // quota)
+    return first + needed - 1 + late[needed]
+
+
+@given(RENEWALS, st.integers(4, 20), st.integers(0, 128))
+def test_a_reader_that_is_late_after_a_renewal_gets_nothing_for_free(
+    limiter: tuple[int, int, float, list[float]], seconds: int, held: int
+) -> None:
+    quota, left, first, late = limiter
+    draw = plan(Limits(seconds, 1 << 20), Rate(quota), 64)
+    if draw.why:
+        return
+    took = seconds_to_draw(draw.warm_up + draw.counted - held, quota, left, first, late)
+    figures = f"fleet.rng measure 1: 0.00 {0:.2f} {took:.2f} {draw.counted} 0 0\n"
+    assert parse(draw, b"", figures.encode()).per_second <= quota * 1.01
 
 
 def run(shell: str, draw: Draw, device: Path, seconds: int = 20) -> tuple[bytes, bytes]:
@@ -121,12 +153,12 @@ def test_the_script_tells_that_reading_failed(shell: str, tmp_path: Path) -> Non
 
 def test_figures() -> None:
     drawn = parse(Draw(10, 20), b"x" * 30, b"fleet.rng measure 1: 5.00 6.00 8.00 20 30 0\n")
-    assert (drawn.count, drawn.seconds, drawn.per_second, len(drawn.sample)) == (20, 2.0, 10.0, 30)
+    assert (drawn.count, drawn.seconds, drawn.per_second, len(drawn.sample)) == (20, 3.0, 6.7, 30)
 
 
 def test_the_time_was_up_in_the_middle_of_a_chunk() -> None:
     drawn = parse(Draw(10, 20), b"x" * 25, b"fleet.rng measure 1: 5.00 6.00 8.00 0 10 0\n")
-    assert (drawn.count, drawn.per_second) == (15, 7.5)
+    assert (drawn.count, drawn.per_second) == (15, 5.0)
 
 
 def test_the_time_was_up_in_the_warm_up() -> None:

@@ -132,12 +132,33 @@ def test_without_a_second_look_nothing_is_known_of_afterwards() -> None:
 
 @pytest.mark.parametrize("applied", [None, {"skipped": True, "changed": False}])
 @pytest.mark.parametrize("differ", [(), ("web1",)])
-def test_without_a_result_the_outcome_is_what_the_plan_would_do(applied: Any, differ: tuple[str, ...]) -> None:
+def test_in_check_mode_without_a_result_the_outcome_is_what_the_plan_would_do(
+    applied: Any, differ: tuple[str, ...]
+) -> None:
     registered = replace(FULL, plan=plan(entry(), differ=differ), result=applied)
-    made = document(registered)
-    assert made["check_mode"] is bool(differ)
+    made = document(registered, check_mode=True)
     outcome = made["guests"][0]["outcome"]
     assert (outcome["config"], outcome["changed"], outcome["reason"]) == ("replaced", bool(differ), "2048 -> 4096")
+
+
+@pytest.mark.parametrize(
+    ("planned", "expected"),
+    [
+        (("replaced", "not_applicable"), ("unchanged", "not_applicable")),
+        (("added", "added"), ("unchanged", "unchanged")),
+        (("unchanged", "needs_restart"), ("unchanged", "needs_restart")),
+        (("unchanged", "pending_removal"), ("unchanged", "pending_removal")),
+        (("not_applicable", "removed"), ("not_applicable", "unchanged")),
+        (("added", "needs_restart"), ("unchanged", "unchanged")),  # a restart would not give it what is not stored
+    ],
+)
+def test_a_run_that_only_looked_did_nothing(planned: tuple[str, str], expected: tuple[str, str]) -> None:
+    there = plan(entry(config=planned[0], live=planned[1]), differ=("web1",))
+    made = document(replace(FULL, plan=there, result=None))
+    outcome = made["guests"][0]["outcome"]
+    assert made["check_mode"] is False
+    assert (outcome["config"], outcome["live"], outcome["changed"]) == (*expected, False)
+    assert outcome["reason"] == "2048 -> 4096"
 
 
 def test_check_mode_is_said() -> None:
