@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def render_page(report: Mapping[str, Any]) -> str:
     everything, groups, by_host = page_summary.tallies(hosts, guests)
     changes, more_changes = page_summary.changes(hosts, guests)
     seen = page_hosts.hosts_of(hosts, report["generated"])
+    if not everything.judged:
+        seen = replace(seen, columns=tuple(column for column in seen.columns if column not in page_hosts.JUDGED))
     quotas, more_quotas = page_rates.quotas(guests)
     budgets, bands = page_rates.budgets(hosts)
     style = bundle(STYLES)
@@ -125,6 +128,7 @@ def _environment() -> Environment:
         "BARS": page_rates.BARS,
         "SUBJECTS": page_summary.SUBJECTS,
         "limits": page_rates.BANDS,
+        "span": page_facts.span,
     }
     environment.filters |= {
         "amount": page_facts.amount,

@@ -109,6 +109,12 @@ def amount(number: float) -> str:
     return f"{number:.3g} B"
 
 
+def span(low: float, high: float) -> str:
+    """Two amounts in the unit of the larger: ``0.97 to 1 KiB``."""
+    size, unit = next((pair for pair in _UNITS if high >= pair[0]), _UNITS[-1])
+    return f"{low / size:.3g} to {high / size:.4g} {unit}"
+
+
 def rate_of(device: Mapping[str, Any]) -> float | None:
     """Bytes per second that a device lets through; None means no limit."""
     if device["max_bytes"] == UNLIMITED:
@@ -117,9 +123,10 @@ def rate_of(device: Mapping[str, Any]) -> float | None:
 
 
 def rate(device: Mapping[str, Any]) -> str:
-    """The rate of a device in words."""
-    number = rate_of(device)
-    return UNLIMITED if number is None else f"{amount(number)}/s"
+    """The rate of a device, in the words of the messages."""
+    if device["max_bytes"] == UNLIMITED:
+        return UNLIMITED
+    return f"{device['max_bytes']} B / {device['period']} ms"
 
 
 def device_text(device: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ NOT_OBSERVED = "not observed"
 NOT_PLANNED = "not planned"
 FRESH = timedelta(hours=1)  # documents of one run are younger than this when their report is made
 DAYS = timedelta(days=2)  # from here on ages are in days
+JUDGED = ("verified", "failed", "verdicts")  # columns that say nothing of a run that verified nothing
 
 
 @dataclass(frozen=True)

@@ -128,5 +128,6 @@ def rules(hosts: Sequence[Mapping[str, Any]]) -> list[Rule]:
         for item in host.get("compliance") or ():
             rule = found.setdefault(item["id"], Rule(item["id"], item["title"]))
             rule.results[item["result"]] += 1
-            rule.judgements[(item["judgement"], item.get("note") or "")] += 1
+            if item["result"] != "not applicable":  # then there is nothing to agree with
+                rule.judgements[(item["judgement"], item.get("note") or "")] += 1
     return [found[key] for key in sorted(found)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.converge import NOT_APPLICABLE, UNCHANGED
@@ -25,7 +25,13 @@ REASONS = 12
 NAMES = 6
 SUBJECTS = 100
 KINDS = 20
+REMEDIES = 2
 NO_GROUP = "no group"
+UNPROVEN = (
+    "Start QEMU's agent in the guest, or set rng_verify_guests to ask over its own connection; then verify again."
+)
+
+Told = tuple[str, str, tuple[str, ...]]  # name, reason, remedies
 
 
 @dataclass
@@ -45,6 +51,11 @@ class Tally:
         self.runs.update(guest.run)
 
     @property
+    def judged(self) -> bool:
+        """Whether any of them was verified, with whatever result."""
+        return any(self.verdicts[word] for word in ("verified", "failed", "waiting", "unproven"))
+
+    @property
     def trouble(self) -> int:
         """Guests that somebody has to look at."""
         return self.verdicts["failed"] + self.runs["refused"] + self.runs["error"]
@@ -62,6 +73,7 @@ class Reason:
     why: str
     count: int
     names: tuple[str, ...]  # the first few
+    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ class Matter:
     count: int
     reasons: tuple[Reason, ...]
     more: int  # reasons that are not listed
+    above: int = 0  # guests of this kind that stand in another matter above
 
 
 @dataclass
@@ -126,12 +139,19 @@ def matters(hosts: Iterable[Host], guests: Sequence[Guest], warned: Iterable[tup
     def with_trouble(word: str) -> list[tuple[str, str]]:
         return [(name, why) for name, why, trouble in troubled if trouble == word]
 
-    def with_run(word: str) -> list[tuple[str, str]]:
-        return [(guest.data["name"], guest.why) for guest in guests if word in guest.run]
+    def with_run(word: str) -> list[Told]:
+        return [_told(guest, guest.why) for guest in guests if word in guest.run]
 
-    failed = [(guest.data["name"], guest.data.get("reason") or "") for guest in guests if guest.verdict == "failed"]
+    # A guest that was refused, or failed while changing, is told of there, once.
+    failed = [guest for guest in guests if guest.verdict == "failed"]
+    alone = [
+        _told(guest, guest.data.get("reason") or "") for guest in failed if not {"refused", "error"} & set(guest.run)
+    ]
+    unproven = [
+        _told(guest, guest.data.get("reason") or guest.why, UNPROVEN) for guest in guests if guest.verdict == "unproven"
+    ]
     waiting = [
-        (guest.data["name"], (guest.data.get("outcome") or {}).get("reason") or guest.why)
+        _told(guest, (guest.data.get("outcome") or {}).get("reason") or guest.why)
         for guest in guests
         if "needs restart" in guest.run
     ]
@@ -140,21 +160,33 @@ def matters(hosts: Iterable[Host], guests: Sequence[Guest], warned: Iterable[tup
         _matter("Not planned", None, with_trouble(NOT_PLANNED)),
         _matter("Refused", ("run", "refused"), with_run("refused")),
         _matter("Failed while changing", ("run", "error"), with_run("error")),
-        _matter("Not verified", ("verdict", "failed"), failed),
+        replace(_matter("Failed", ("verdict", "failed"), alone), above=len(failed) - len(alone)),
         _matter("Needs a restart", ("run", "needs restart"), waiting),
         _matter("Old device not yet released", ("run", "pending removal"), with_run("pending removal")),
+        _matter("Unproven", ("verdict", "unproven"), unproven),
         _matter("Missing in this report", None, [(name, why) for name, why in warned if not name]),
         _matter("Warnings", None, [(name, why.removeprefix(f"{name}: ")) for name, why in warned if name]),
     ]
     return [matter for matter in found if matter.count]
 
 
-def _matter(word: str, link: tuple[str, str] | None, found: Iterable[tuple[str, str]]) -> Matter:
+def _told(guest: Guest, why: str, usual: str = "") -> Told:
+    """A guest with its reason and what to do about it; ``usual`` is for one without findings."""
+    remedies = tuple(dict.fromkeys(item["remedy"] for item in guest.data.get("findings") or ()))
+    return guest.data["name"], why, remedies or ((usual,) if usual else ())
+
+
+def _matter(word: str, link: tuple[str, str] | None, found: Iterable[tuple[str, str] | Told]) -> Matter:
     by_reason: defaultdict[str, list[str]] = defaultdict(list)
-    for name, why in found:
+    remedies: defaultdict[str, dict[str, None]] = defaultdict(dict)  # in order, each once
+    for name, why, *known in found:
         by_reason[why].append(name)
+        remedies[why].update(dict.fromkeys(known[0] if known else ()))
     reasons = sorted(
-        (Reason(why, len(names), tuple(filter(None, names[:NAMES]))) for why, names in by_reason.items()),
+        (
+            Reason(why, len(names), tuple(filter(None, names[:NAMES])), tuple(remedies[why])[:REMEDIES])
+            for why, names in by_reason.items()
+        ),
         key=lambda reason: -reason.count,
     )
     count = sum(reason.count for reason in reasons)

@@ -48,9 +48,22 @@ function toggle(tr, button, row, uuid) {
 }
 
 function details(row, id) {
-  const blocks = [layersBlock(row), checksBlock(row), viewBlock(row), identityBlock(row), findingsBlock(row)];
-  const cell = h("td", { colspan: 6, role: "cell" }, h("div", { class: "blocks" }, ...blocks.filter(Boolean)));
+  const once = onlyOnce([guest("why", row), ...guest("findings", row).map((item) => item.message)]);
+  const found = findingsBlock(row);
+  const blocks = [layersBlock(row, once), checksBlock(row, once), viewBlock(row, once), identityBlock(row)];
+  const cell = h("td", { colspan: 6, role: "cell" }, found, h("div", { class: "blocks" }, ...blocks.filter(Boolean)));
   return h("tr", { class: "detail", id, role: "row" }, cell);
+}
+
+/** What gives a text back unless it was said before; short words may come again. */
+function onlyOnce(said) {
+  return (text) => {
+    if (!text || text.length < 25) return text;
+    const bare = text.replace(/\.$/, "");
+    if (said.some((other) => other?.includes(bare))) return null;
+    said.push(text);
+    return text;
+  };
 }
 
 const block = (heading, ...children) => h("div", {}, h("h3", {}, heading), ...children);
@@ -64,23 +77,27 @@ function layerLine(row, label, layer) {
   return h("tr", {}, h("th", { scope: "row" }, label), ...words.map((word) => h("td", {}, bdi(word))));
 }
 
-function layersBlock(row) {
+function layersBlock(row, once) {
   const get = (name) => guest(name, row);
   const heads = ["Layer", "Before", "After", "This run"].map((text) => h("th", { scope: "col" }, text));
   const lines = [layerLine(row, "Configuration", "config"), layerLine(row, "Running", "live")];
   const wanted = get("wanted");
   return block(
     "Before and after",
-    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...lines)),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": `Before and after of ${get("name")}` },
+      h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...lines)),
+    ),
     terms([
       ["Wanted", wanted ? deviceText(wanted) : plain(get("state"))],
-      ["This run", get("outcome_reason")],
-      ["Error", get("outcome_error")],
+      ["This run", once(get("outcome_reason"))],
+      ["Error", once(get("outcome_error"))],
     ]),
   );
 }
 
-function checksBlock(row) {
+function checksBlock(row, once) {
   const found = CHECKS.map((check) => [
     check,
     guest(`check_${check}_result`, row),
@@ -88,30 +105,35 @@ function checksBlock(row) {
   ]);
   const judged = found.filter(([, result]) => result);
   if (!judged.length) return null;
-  const reason = guest("reason", row);
-  const line = ([check, result, message]) => [check, h("span", {}, badge(result), message ? ": " : null, bdi(message))];
+  const reason = once(guest("reason", row));
+  const line = ([check, result, message]) => {
+    const text = once(message);
+    return [check, h("span", {}, badge(result), text ? [": ", bdi(text)] : null)];
+  };
   return block("Checks", reason ? h("p", {}, bdi(reason)) : null, terms(judged.map(line)));
 }
 
-function viewBlock(row) {
+function viewBlock(row, once) {
   const get = (name) => guest(`view_${name}`, row);
   if (!get("status")) return null;
   const rate = guest("measured_bytes_per_second", row);
   const bytes = guest("measured_bytes", row);
+  const bits = get("entropy_avail");
   const health = Object.entries(guest("measured_health", row) ?? {});
+  const none = get("status") === "seen" && guest("check_current_result", row) !== "unknown";
   const driver = { true: "there", false: "not there" }[get("driver")] ?? "not verifiable";
   return block(
     "What the guest says",
     terms([
       ["Asked by", get("via")],
-      ["Answer", [get("status"), get("why")].filter(Boolean).join(": ")],
+      ["Answer", [get("status"), once(get("why"))].filter(Boolean).join(": ")],
       ["System", [get("os"), get("kernel")].filter(Boolean).join(", ")],
-      ["Current RNG", get("current") ?? "unknown"],
+      ["Current RNG", get("current") ?? (none ? "none" : "unknown")],
       ["Available", (get("available") ?? []).join(" ")],
       ["Driver", driver],
-      ["entropy_avail", get("entropy_avail")],
+      ["Kernel's entropy", bits === null || bits === undefined ? null : `${number(bits)} bits (entropy_avail)`],
       ["Measured", rate ? `${amount(rate)}/s (${number(bytes)} bytes in ${guest("measured_seconds", row)} s)` : null],
-      ...health.map(([test, result]) => [plain(test), plain(result)]),
+      ...health.map(([test, result]) => [HEALTH[test] ?? plain(test), plain(result)]),
     ]),
   );
 }
@@ -124,7 +146,7 @@ function identityBlock(row) {
     "Guest",
     terms([
       ["Name", get("name").length > 64 ? get("name") : null],
-      ["UUID", get("uuid")],
+      ["UUID", h("span", { class: "nowrap" }, get("uuid") ?? "unknown")],
       ["Inventory", get("inventory") ?? "not in the inventory"],
       ["Groups", groups.join(", ")],
       ["Running", get("running") ? "yes" : "no"],

@@ -90,7 +90,8 @@ function complianceTable() {
   const result = (row, rule) => (host("compliance", row) ?? []).find((item) => item.id === rule);
   const cell = (item) => {
     if (!item) return h("td", { class: "quiet" }, "not held against it");
-    return h("td", { title: item.why }, badge(item.result), item.judgement === "agree" ? null : " *");
+    const starred = item.judgement !== "agree" && item.result !== "not applicable";
+    return h("td", { title: item.why }, badge(item.result), starred ? " *" : null);
   };
   const render = (row) => [
     h("tr", {}, h("th", { scope: "row" }, named(HOST_NAME(row))), ...rules.map((rule) => cell(result(row, rule)))),

@@ -26,12 +26,19 @@ function amount(bytes) {
 
 function deviceText(device) {
   if (device.max_bytes === "unlimited") return `${device.source}, unlimited`;
-  return `${device.source}, ${amount((device.max_bytes * 1000) / device.period)}/s`;
+  return `${device.source}, ${device.max_bytes} B / ${device.period} ms`;
 }
 
 function devicesText(devices) {
   if (!devices) return "unknown";
   return devices.map(deviceText).join(" + ") || "none";
 }
+
+/** The names of the health tests. */
+const HEALTH = {
+  repetition_count: "Repetition count",
+  adaptive_proportion: "Adaptive proportion",
+  fips_140_2: "FIPS 140-2",
+};
 
 const plain = (word) => String(word).replaceAll("_", " ");

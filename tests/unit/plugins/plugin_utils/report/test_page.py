@@ -152,3 +152,15 @@ def test_one_is_not_many() -> None:
     assert "1 hypervisor, 1 guest." in found
     body = found.partition('"use strict"')[0]
     assert not re.search(r"\b1 (guests|hypervisors|hours|days|reasons|rates|wordings)\b", body)
+
+
+def test_a_run_that_verified_nothing_says_so_and_counts_no_verdicts() -> None:
+    hosts = list(documents(2, 5))
+    for host in hosts:
+        for guest in host["guests"]:
+            guest["verdict"] = None
+    found = page.render_page(report(hosts=hosts))
+    assert "not verified in this run" in found
+    assert 'data-column="verified"' not in found
+    assert '<li class="tile t-failed' not in found
+    assert '<li class="tile t-failed' in page.render_page(report())

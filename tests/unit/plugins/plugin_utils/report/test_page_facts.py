@@ -82,10 +82,10 @@ def test_text_of_others_is_made_fit_to_be_shown() -> None:
 @pytest.mark.parametrize(
     ("device", "text"),
     [
-        (DEVICE, "/dev/urandom, 1 KiB/s"),
+        (DEVICE, "/dev/urandom, 1024 B / 1000 ms"),
         ({**DEVICE, "max_bytes": "unlimited"}, "/dev/urandom, unlimited"),
-        ({**DEVICE, "max_bytes": 100}, "/dev/urandom, 100 B/s"),
-        ({**DEVICE, "period": 500, "max_bytes": 3 * 2**20}, "/dev/urandom, 6 MiB/s"),
+        ({**DEVICE, "max_bytes": 100}, "/dev/urandom, 100 B / 1000 ms"),
+        ({**DEVICE, "period": 500, "max_bytes": 3 * 2**20}, "/dev/urandom, 3145728 B / 500 ms"),
     ],
 )
 def test_a_device_in_words(device: dict[str, Any], text: str) -> None:
@@ -94,3 +94,8 @@ def test_a_device_in_words(device: dict[str, Any], text: str) -> None:
 
 def test_no_device_and_no_knowledge_differ() -> None:
     assert (page_facts.devices_text([]), page_facts.devices_text(None)) == ("none", "unknown")
+
+
+def test_a_range_has_one_unit() -> None:
+    assert page_facts.span(994.2, 1024) == "0.971 to 1 KiB"
+    assert page_facts.span(0.5, 2) == "0.5 to 2 B"

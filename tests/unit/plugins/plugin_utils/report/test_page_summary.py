@@ -68,3 +68,25 @@ def test_warnings_come_once_for_all_hypervisors_that_have_them() -> None:
     missing, warnings = page_summary.matters((), (), warned)
     assert [(reason.why, reason.names) for reason in missing.reasons] == [("a.json: left out", ())]
     assert [(reason.why, reason.names) for reason in warnings.reasons] == [("no room", ("hv1", "hv2"))]
+
+
+def test_a_refused_guest_stands_in_one_card_and_each_card_says_what_to_do() -> None:
+    finding = {"id": "RNG101", "severity": "error", "message": "no", "remedy": "Do it."}
+    found = {"outcome": {}, "running": True, "verdict": "failed", "reason": "not there", "findings": [finding]}
+    guests = [
+        page_facts.Guest({**found, "name": name, **more}, 0, "hv1", [], more.get("verdict", "failed"), run, "why")
+        for name, run, more in [
+            ("a", ("refused",), {}),
+            ("b", ("in sync",), {}),
+            ("c", ("in sync",), {"verdict": "unproven", "findings": []}),
+        ]
+    ]
+    told = {matter.word: matter for matter in page_summary.matters((), guests, ())}
+    assert {word: matter.reasons[0].names for word, matter in told.items()} == {
+        "Refused": ("a",),
+        "Failed": ("b",),
+        "Unproven": ("c",),
+    }
+    assert told["Failed"].above == 1
+    assert told["Refused"].reasons[0].remedies == told["Failed"].reasons[0].remedies == ("Do it.",)
+    assert told["Unproven"].reasons[0].remedies == (page_summary.UNPROVEN,)
