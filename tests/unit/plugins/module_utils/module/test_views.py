@@ -131,6 +131,8 @@ def test_a_fault_of_ours_costs_one_guest() -> None:
     found = look(guests(*names), Host(answer), GUEST)
     assert statuses(found) == {name: "seen" if name == "web1" else "error" for name in names}
     assert "a fault of this collection" in str(found[0].guest_view)
+    for worker in set(threading.enumerate()) - {threading.main_thread()}:
+        worker.join(60)  # so that their exceptions are this test's, where they are meant
 
 
 def test_connections_that_are_refused() -> None:

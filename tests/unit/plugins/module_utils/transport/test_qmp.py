@@ -28,37 +28,35 @@ Serve = Callable[..., str]
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """A server that says these things, each after one line from the client; then it holds the connection, or ends."""
-    opened: list[socket.socket] = []
+    over = threading.Event()
+    started: list[tuple[socket.socket, threading.Thread]] = []
 
     def start(*parts: bytes, end: bool = False) -> str:
-        path = str(tmp_path / "qmp")
+        path = str(tmp_path / "socket")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen(1)
-        opened.append(listener)
 
         def talk() -> None:
-            client = listener.accept()[0]
-            opened.append(client)
-            lines = client.makefile("rb")
-            for number, part in enumerate(parts):
-                if number:
-                    lines.readline()
-                client.sendall(part)
-            lines.close()
-            if end:
-                client.close()
+            with suppress(OSError), listener.accept()[0] as client, client.makefile("rb") as lines:
+                for number, part in enumerate(parts):
+                    if number:
+                        lines.readline()
+                    client.sendall(part)
+                if not end:
+                    over.wait()
 
-        def serve() -> None:
-            with suppress(OSError):  # the client has left, or the test is over
-                talk()
-
-        threading.Thread(target=serve, daemon=True).start()
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        started.append((listener, thread))
         return path
 
     yield start
-    for one in opened:
-        one.close()
+    over.set()
+    for listener, thread in started:
+        listener.shutdown(socket.SHUT_RDWR)  # wakes one that nobody came to
+        thread.join(60)
+        listener.close()
 
 
 def test_it_negotiates_and_asks(serve: Serve) -> None:
