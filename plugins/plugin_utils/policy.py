@@ -58,7 +58,8 @@ HOST_FIELDS = (
 )
 # What only the role reads, and what it registers.
 ROLE_FIELDS = (
-    *("uri", "qemu_sockets", "qemu_processes", "restart_serial", "restart_timeout", "restart_force"),
+    *("uri", "qemu_sockets", "qemu_processes", "qemu_configs", "qemu_config_dir", "qemu_config_roots"),
+    *("restart_serial", "restart_timeout", "restart_force"),
     *("wait", "guests", "uuid_variable", "become", "uuid", "sources", "explain"),
     *("guest_view", "guest_exec", "host_view", "monitor", "measure", "view_timeout", "verify_strict"),
     *("observation", "plan", "result", "proof", "inside", "verification"),

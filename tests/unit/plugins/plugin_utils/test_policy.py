@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.errors import InvalidValueError, RngError
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     DEFAULTS,
+    KNOWN_VARIABLES,
     Layer,
     Override,
     Policy,
@@ -113,3 +115,11 @@ def test_host_switch(given: object, expected: bool) -> None:
 def test_bad_host_switch(given: object) -> None:
     with pytest.raises(InvalidValueError, match=r"^hypervisor hv1: virtio_rng_live: "):
         host_switch("hv1", "live", given, True)
+
+
+def test_every_variable_of_the_role_is_known() -> None:
+    """Else the role's own defaults would be warned of as misspelt."""
+    defaults = Path(__file__).parents[4] / "roles/virtio_rng/defaults/main.yml"
+    named = set(re.findall("^(virtio_rng_[a-z_]+):", defaults.read_text(encoding="utf-8"), re.M))
+    assert len(named) > 20
+    assert named <= set(KNOWN_VARIABLES)
