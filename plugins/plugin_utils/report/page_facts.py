@@ -112,7 +112,7 @@ def amount(number: float) -> str:
 def span(low: float, high: float) -> str:
     """Two amounts in the unit of the larger: ``0.97 to 1 KiB``."""
     size, unit = next((pair for pair in _UNITS if high >= pair[0]), _UNITS[-1])
-    return f"{low / size:.3g} to {high / size:.4g} {unit}"
+    return f"{low / size:.4g} to {high / size:.4g} {unit}"
 
 
 def rate_of(device: Mapping[str, Any]) -> float | None:

@@ -97,5 +97,5 @@ def test_no_device_and_no_knowledge_differ() -> None:
 
 
 def test_a_range_has_one_unit() -> None:
-    assert page_facts.span(994.2, 1024) == "0.971 to 1 KiB"
+    assert page_facts.span(994.2, 1024) == "0.9709 to 1 KiB"
     assert page_facts.span(0.5, 2) == "0.5 to 2 B"
