@@ -92,6 +92,7 @@ def split(text: str, shell: bool) -> Tuple[Word, ...]:
             if token is None:
                 break
             after = stream.tell()
+            # The pattern matches no space at all, too: there always is a match.
             start = before + re.match(r"[ \t\r\n]*", text[before:]).end()  # type: ignore[union-attr]
             # The lexer has read the space behind the word as well, if there is one.
             end = after - 1 if text[after - 1] in lexer.whitespace and _ends(text[start : after - 1]) else after

@@ -68,7 +68,7 @@ def render_page(report: Mapping[str, Any]) -> str:
             rules=page_rates.rules(hosts),
             data=Markup(embedded(page_data(hosts, seen.all, guests))),  # noqa: S704  its markup is escaped as JSON's own \u003c
             style=Markup(style),  # noqa: S704  our own files
-            script=Markup(script()),  # noqa: S704
+            script=Markup(script()),  # noqa: S704  our own files
             policy=policy(style, script()),
         )
     )
