@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
+from ansible_collections.fleet.rng.plugins.module_utils.host_kind import COMMAND, recognized, the_only
 from ansible_collections.fleet.rng.plugins.plugin_utils import kinds
 from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 
@@ -43,7 +44,7 @@ class ActionModule(ActionBase):
         try:
             kind = options["kind"]
             if kind == kinds.AUTO:
-                kind = kinds.tell_kind(self._low_level_execute_command(kinds.COMMAND)["stdout"])
+                kind = the_only(recognized(self._low_level_execute_command(COMMAND)["stdout"]))
             module, arguments = kinds.observing(kind, options)
         except RngError as error:
             return {**result, "failed": True, "msg": str(error)}

@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.converge import Capabilities
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
+from ansible_collections.fleet.rng.plugins.module_utils.host_kind import KINDS
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
-from ansible_collections.fleet.rng.plugins.plugin_utils.kinds import KINDS
 
 _BACKENDS = "ansible_collections.fleet.rng.plugins.module_utils.backend"
 

@@ -17,11 +17,12 @@ from typing import Any
 from ansible_collections.fleet.rng.plugins.module_utils.converge import UNCHANGED, Decision, LayerDecision, is_own
 from ansible_collections.fleet.rng.plugins.module_utils.device import Rate, RngDevice, Source
 from ansible_collections.fleet.rng.plugins.module_utils.errors import InvalidValueError
+from ansible_collections.fleet.rng.plugins.module_utils.host_kind import GANETI, LIBVIRT, PROXMOX
 from ansible_collections.fleet.rng.plugins.module_utils.observation import CONFIG, LIVE, FoundDevice, ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils import guest_findings as kinds
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_findings import Kind, finding
-from ansible_collections.fleet.rng.plugins.plugin_utils.kinds import COMMANDS, GANETI, LIBVIRT, PROXMOX
+from ansible_collections.fleet.rng.plugins.plugin_utils.kinds import COMMANDS
 
 PASS, FAIL, UNKNOWN, NOT_APPLICABLE = "pass", "fail", "unknown", "not applicable"
 CHECKS = ("config", "live", "source", "rate", "driver", "current", "open", "measured")

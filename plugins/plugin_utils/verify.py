@@ -24,6 +24,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.converge import (
 )
 from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError, RngError
+from ansible_collections.fleet.rng.plugins.module_utils.host_kind import LIBVIRT
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.observation import CONFIG, LIVE, ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
@@ -45,7 +46,6 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import (
     check_source,
     report_silence,
 )
-from ansible_collections.fleet.rng.plugins.plugin_utils.kinds import LIBVIRT
 from ansible_collections.fleet.rng.plugins.plugin_utils.measured import check_measured
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import UNMANAGED
 

@@ -20,6 +20,7 @@ RANK = {
     "module_utils/errors": 0,
     "module_utils/text": 0,
     "module_utils/device": 1,
+    "module_utils/host_kind": 1,
     "module_utils/observation": 2,
     "module_utils/converge": 3,
     "module_utils/kernel": 3,

@@ -12,8 +12,8 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 from ansible_collections.fleet.rng.plugins.action import rng_observe
+from ansible_collections.fleet.rng.plugins.module_utils import host_kind
 from ansible_collections.fleet.rng.plugins.modules import rng_observe as twin
-from ansible_collections.fleet.rng.plugins.plugin_utils import kinds
 
 
 class Connection:
@@ -34,7 +34,7 @@ def run(connection: Connection, stdout: str = "", **options: Any) -> dict[str, A
 
     def command(text: str) -> dict[str, Any]:
         connection.ran.append(("command", connection.become))
-        assert text == kinds.COMMAND
+        assert text == host_kind.COMMAND
         return {"rc": 0, "stdout": stdout, "stderr": ""}
 
     def module(module_name: str, module_args: dict[str, Any], **dummy: Any) -> dict[str, Any]:
