@@ -10,15 +10,21 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 from ..errors import HypervisorError, TimedOutError
 
-_MAX_OUTPUT = 64 * 1024
+_KEPT = 64 * 1024
 
 
-def bounded_run(arguments: List[str], seconds: float) -> Tuple[int, str, str]:
-    """(exit code, output, errors) of a command that gets nothing to read, and no longer than this to run."""
+def bounded_run(arguments: List[str], seconds: float, whole: int = 0) -> Tuple[int, bytes, str]:
+    """(exit code, output, errors) of a command that gets nothing to read, and no longer than this to run.
+
+    :param whole: for an output that is an answer, of use only when it is complete: how many bytes it may have. Of the
+        errors the end is then kept, since the error itself comes after the warnings. Else the beginning of both is.
+    :raises TimedOutError: when it did not end in time; it and all that it started are then killed.
+    :raises HypervisorError: when it could not be started, or wrote more than ``whole`` bytes.
+    """
     try:
         process = subprocess.Popen(
             arguments,
@@ -30,12 +36,13 @@ def bounded_run(arguments: List[str], seconds: float) -> Tuple[int, str, str]:
         )
     except OSError as error:
         raise HypervisorError(f"{arguments[0]}: {os.strerror(error.errno or 0)}") from error
+    name = os.path.basename(arguments[0])
     try:
-        output, errors = _collect(process, time.monotonic() + seconds)
-        return process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+        output, errors = _collect(process, name, time.monotonic() + seconds, whole)
+        return process.returncode, output, errors.decode("utf-8", "replace")
     except subprocess.TimeoutExpired as error:
-        name = os.path.basename(arguments[0])
-        raise TimedOutError(f"{name} did not end within {seconds:g} seconds, the outcome is unknown") from error
+        did = "answer" if whole else "end"
+        raise TimedOutError(f"{name} did not {did} within {seconds:g} seconds, the outcome is unknown") from error
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -45,21 +52,28 @@ def bounded_run(arguments: List[str], seconds: float) -> Tuple[int, str, str]:
                 stream.close()
 
 
-def _collect(process: subprocess.Popen[bytes], until: float) -> Tuple[bytes, bytes]:
-    """What it writes, of which only the beginning is kept."""
-    found = {"out": b"", "err": b""}
+def _collect(process: subprocess.Popen[bytes], name: str, until: float, whole: int) -> Tuple[bytes, bytes]:
+    found: Dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
     with selectors.DefaultSelector() as selector:
-        for name, stream in (("out", process.stdout), ("err", process.stderr)):
+        for stream, key in ((process.stdout, "out"), (process.stderr, "err")):
             if stream is not None:
-                selector.register(stream, selectors.EVENT_READ, name)
+                selector.register(stream, selectors.EVENT_READ, key)
         while selector.get_map():
             left = until - time.monotonic()
             if left <= 0:
-                raise subprocess.TimeoutExpired(process.args, left)
-            for key, dummy in selector.select(left):
-                part = os.read(key.fd, 65536)
+                raise subprocess.TimeoutExpired(name, left)
+            for ready, dummy in selector.select(left):
+                part, kept = os.read(ready.fd, 65536), found[ready.data]
                 if not part:
-                    selector.unregister(key.fileobj)
-                found[key.data] += part[: _MAX_OUTPUT - len(found[key.data])]
+                    selector.unregister(ready.fileobj)
+                elif not whole:
+                    kept += part[: _KEPT - len(kept)]
+                elif ready.data == "err":
+                    kept += part
+                    del kept[:-_KEPT]
+                elif len(kept) + len(part) > whole:
+                    raise HypervisorError(f"{name} wrote more than {whole} bytes")
+                else:
+                    kept += part
     process.wait(max(0.0, until - time.monotonic()))
-    return found["out"], found["err"]
+    return bytes(found["out"]), bytes(found["err"])

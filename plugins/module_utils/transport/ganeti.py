@@ -115,7 +115,8 @@ class Master:
         program = shutil.which("gnt-instance", path=path) or shutil.which("gnt-instance", path=_PATH)
         if program is None:
             raise HypervisorError("there is no gnt-instance here")
-        code, output, errors = bounded_run([program, *arguments], self.seconds)
+        code, answer, errors = bounded_run([program, *arguments], self.seconds)
+        output = answer.decode("utf-8", "replace")
         if code != 0:
             said = printable("; ".join((errors.strip() or output.strip()).splitlines()), 300)
             raise GuestError(f"gnt-instance: {said or f'exit code {code}'}")

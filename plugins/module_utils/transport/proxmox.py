@@ -11,21 +11,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import selectors
 import shutil
-import signal
 import stat
-import subprocess
-import time
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Mapping, Optional, Sequence, Union
 
-from ..errors import GuestError, HypervisorError, TimedOutError
+from ..errors import GuestError, HypervisorError
 from ..text import printable
+from .command import bounded_run
 
 CONFIG_DIR = "/etc/pve/qemu-server"  # a link to the directory of this node, kept by pmxcfs
 SECONDS = 60.0  # one call; a write waits up to ten seconds for the guest's own lock
 MAX_OUTPUT = 64 * 1024 * 1024  # the list of a node has about 400 bytes for each guest
-_MAX_ERRORS = 64 * 1024
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Proxmox VE answers with text. What is looked for in it is as old as its API, and everything else is shown as it is.
@@ -122,61 +118,6 @@ def _error(call: str, code: int, errors: str) -> Exception:
     if _FORBIDDEN.search(said):
         return GuestError(f"{shown}; {RIGHTS}")
     return RefusedError(call, shown)
-
-
-def bounded_run(arguments: List[str], seconds: float, limit: int) -> Tuple[int, bytes, str]:
-    """(exit code, output, errors) of a command that gets nothing to read, and no longer than this to run.
-
-    :raises TimedOutError: when it did not end in time; it and all that it started are then killed.
-    :raises HypervisorError: when it could not be started, or wrote more than ``limit`` bytes.
-    """
-    try:
-        process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C"},
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise HypervisorError(f"{arguments[0]}: {os.strerror(error.errno or 0)}") from error
-    try:
-        output, errors = _collect(process, time.monotonic() + seconds, limit)
-        return process.returncode, output, errors.decode("utf-8", "replace")
-    except subprocess.TimeoutExpired as error:
-        raise TimedOutError(f"pvesh did not answer within {seconds:g} seconds, the outcome is unknown") from error
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def _collect(process: subprocess.Popen[bytes], until: float, limit: int) -> Tuple[bytes, bytes]:
-    found: Dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
-    with selectors.DefaultSelector() as selector:
-        for stream, name in ((process.stdout, "out"), (process.stderr, "err")):
-            if stream is not None:
-                selector.register(stream, selectors.EVENT_READ, name)
-        while selector.get_map():
-            ready = selector.select(max(0.0, until - time.monotonic()))
-            if not ready and time.monotonic() >= until:
-                raise subprocess.TimeoutExpired("pvesh", until)
-            for key, dummy in ready:
-                chunk = os.read(key.fd, 65536)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-                elif key.data == "err":
-                    found["err"] = (found["err"] + chunk)[-_MAX_ERRORS:]  # the error itself comes after the warnings
-                elif len(found["out"]) + len(chunk) > limit:
-                    raise HypervisorError(f"pvesh wrote more than {limit} bytes")
-                else:
-                    found["out"] += chunk
-    process.wait(max(0.0, until - time.monotonic()))
-    return bytes(found["out"]), bytes(found["err"])
 
 
 def read_config(directory: str, vmid: int, limit: int) -> Optional[bytes]:

@@ -16,7 +16,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.transport.command import
 def test_a_command() -> None:
     script = 'echo "$1"; echo "$LC_ALL" >&2; cat; exit 3'
     code, output, errors = bounded_run(["/bin/sh", "-c", script, "sh", "a; $(b) 'c"], 60)
-    assert (code, output, errors) == (3, "a; $(b) 'c\n", "C\n"), "no shell reads the words, and there is no input"
+    assert (code, output, errors) == (3, b"a; $(b) 'c\n", "C\n"), "no shell reads the words, and there is no input"
 
 
 def test_one_that_writes_too_much() -> None:
@@ -24,8 +24,18 @@ def test_one_that_writes_too_much() -> None:
     assert (code, len(output), errors) == (0, 65536, "x\n")
 
 
+def test_an_answer_is_kept_as_a_whole_or_not_at_all() -> None:
+    script = "head -c 100000 /dev/zero; head -c 200000 /dev/zero | tr '\\0' w >&2; echo x >&2"
+    code, output, errors = bounded_run(["/bin/sh", "-c", script], 60, whole=100000)
+    assert (code, len(output), len(errors), errors[-3:]) == (0, 100000, 65536, "wx\n"), "the end of the errors"
+    with pytest.raises(HypervisorError, match=r"^sh wrote more than 99999 bytes$"):
+        bounded_run(["/bin/sh", "-c", script], 60, whole=99999)
+    with pytest.raises(TimedOutError, match=r"^sh did not answer within 1 seconds, the outcome is unknown$"):
+        bounded_run(["/bin/sh", "-c", "echo x; sleep 1000"], 1, whole=10)
+
+
 def test_bytes_that_are_no_text() -> None:
-    assert bounded_run(["/bin/sh", "-c", r"printf '\377'"], 60)[1] == "\ufffd"
+    assert bounded_run(["/bin/sh", "-c", r"printf '\377'; printf '\377' >&2"], 60) == (0, b"\xff", "\ufffd")
 
 
 def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
