@@ -19,11 +19,11 @@ from collections import Counter
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .backend.libvirt_observer import DEFAULT_URI, Observer
+from .bounded import bounded
 from .errors import RngError
 from .kernel.interpret import interpret
 from .kernel.probe import collect
 from .metrics import render
-from .module.bounded import bounded
 from .observation import Devices, ObservedGuest
 from .text import printable
 

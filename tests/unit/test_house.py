@@ -19,6 +19,7 @@ COLLECTION = "ansible_collections.fleet.rng."
 RANK = {
     "module_utils/errors": 0,
     "module_utils/text": 0,
+    "module_utils/bounded": 1,
     "module_utils/device": 1,
     "module_utils/host_kind": 1,
     "module_utils/observation": 2,

@@ -31,9 +31,9 @@ def look(guest: ObservedGuest, find: Callable[[], int], ask: Optional[Ask]) -> D
     :param ask: the way to QEMU's monitor, where QEMU itself is to be asked too.
     """
     if guest.error:
-        return _view(ERROR, guest.error, None, [], None, None)
+        return not_seen(ERROR, guest.error)
     if not guest.running or guest.live is None:
-        return _view(NOT_RUNNING, "it is shut off", None, [], None, None)
+        return not_seen(NOT_RUNNING, "it is shut off")
     rngs, rngs_why = (None, None) if ask is None else _ask_qemu(ask)
     status, files = SEEN, process.OpenFiles()
     why: Optional[str] = None
@@ -51,6 +51,11 @@ def look(guest: ObservedGuest, find: Callable[[], int], ask: Optional[Ask]) -> D
     seen = _Looker(pid, files, rngs or ()) if status == SEEN and pid else None
     opened = [_opened(found, seen, why) for found in guest.live]
     return _view(status, why, pid, opened, rngs, rngs_why)
+
+
+def not_seen(status: str, why: str) -> Dict[str, Any]:
+    """The view of a guest that nobody could look at."""
+    return _view(status, why, None, [], None, None)
 
 
 def _view(

@@ -13,11 +13,11 @@ from typing import Any, Dict, List, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..bounded import STALLED, bounded
 from ..errors import GuestError, HypervisorError, RngError
 from ..observation import ObservedGuest
 from ..text import printable
 from .arguments import parse_requests, parse_restarts, parse_wait
-from .bounded import STALLED, bounded
 from .convergence import Convergence, Options
 from .restart import CANNOT, restart_all
 

@@ -9,12 +9,12 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..bounded import bounded
 from ..errors import RngError
 from ..kernel.interpret import interpret
 from ..kernel.probe import collect
 from ..observation import ObservedGuest
 from ..text import printable
-from .bounded import bounded
 from .views import Views, look, parse_views
 
 

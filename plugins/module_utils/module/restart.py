@@ -15,12 +15,12 @@ import time
 from dataclasses import replace
 from typing import Any, Dict, List, Sequence
 
+from ..bounded import STALLED
 from ..converge import NEEDS_RESTART
 from ..errors import GuestError, HypervisorError, LeftRunningError, RngError, UnsafeSourceError
 from ..observation import LOCK, ObservedGuest
 from ..text import printable
 from .arguments import Restarts
-from .bounded import STALLED
 from .convergence import Convergence
 
 CANNOT = "guests of this kind of hypervisor are restarted by hand"

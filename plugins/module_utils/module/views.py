@@ -11,13 +11,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..backend.guest_view import ERROR, MEASURE_GRACE, NOT_RUNNING, GuestOptions, not_seen
+from ..backend import guest_view, host_view
+from ..backend.guest_view import ERROR, MEASURE_GRACE, NOT_RUNNING, GuestOptions
+from ..bounded import bounded
 from ..errors import InvalidValueError, RngError
 from ..kernel import measure
 from ..kernel.measure import Limits
 from ..observation import ObservedGuest
 from ..transport.agent import TIMED_OUT
-from .bounded import bounded
 
 WORKERS = 8  # connections; libvirtd answers a few requests of each at a time, and a hung agent blocks one
 MAX_TIMEOUT = 600
@@ -148,9 +149,7 @@ def _known(job: Job) -> Optional[Dict[str, Any]]:
 
 def failed(kind: str, status: str, why: str) -> Dict[str, Any]:
     """The view of a guest that nobody could look at."""
-    if kind == GUEST:
-        return not_seen(status, why)
-    return {"status": status, "why": why, "pid": None, "open": [], "qemu": None, "qemu_why": None}
+    return guest_view.not_seen(status, why) if kind == GUEST else host_view.not_seen(status, why)
 
 
 class _Round:

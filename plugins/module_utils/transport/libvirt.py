@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 from dataclasses import dataclass
 from typing import Any, Callable, List, Set, TypeVar
 
-from ..errors import GuestError, HypervisorError, RngError, TimedOutError
+from ..bounded import bounded
+from ..errors import GuestError, HypervisorError, TimedOutError
 from ..observation import CONFIG
 from ..text import printable
 from .agent import ANSWER_LIMIT, GARBAGE, NO_AGENT, REFUSED, TIMED_OUT, AgentError
@@ -179,7 +179,7 @@ class Connection:
         def attempt() -> str:
             return str(libvirt_qemu.qemuMonitorCommand(entry.handle, command, 0))
 
-        answer = within(timeout, lambda: self.ask(attempt))
+        answer = bounded(lambda: self.ask(attempt), "asking QEMU", timeout, TimedOutError)
         if len(answer) > ANSWER_LIMIT:
             raise GuestError(f"QEMU answered {len(answer)} characters, more than {ANSWER_LIMIT}")
         return answer
@@ -192,27 +192,6 @@ class Connection:
             if not self._connection.isAlive():
                 raise ConnectionLostError(f"libvirt at {self.uri} went away: {_message(error)}") from error
             raise _guest_error(error) from error
-
-
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """Run a call that could block for ever, in a thread that is left behind when the time is up."""
-    answers: List[T] = []
-    errors: List[RngError] = []
-
-    def attempt() -> None:
-        try:
-            answers.append(call())
-        except RngError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not answers:
-        raise TimedOutError(f"QEMU did not answer within {seconds:.3g} seconds")
-    return answers[0]
 
 
 def _affect(layer: str) -> int:

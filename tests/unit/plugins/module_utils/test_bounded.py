@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError
-from ansible_collections.fleet.rng.plugins.module_utils.module.bounded import bounded
+from ansible_collections.fleet.rng.plugins.module_utils.bounded import bounded
+from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError, TimedOutError
 
 
 def test_an_answer_is_handed_over() -> None:
@@ -32,4 +32,11 @@ def test_what_hangs_is_given_up() -> None:
     release = threading.Event()
     with pytest.raises(HypervisorError, match=r"^no answer within 0\.1 seconds while counting$"):
         bounded(lambda: release.wait(5), "counting", 0.1)
+    release.set()
+
+
+def test_who_waits_says_whom_it_concerns() -> None:
+    release = threading.Event()
+    with pytest.raises(TimedOutError, match=r"^no answer within 0\.123 seconds while asking$"):
+        bounded(lambda: release.wait(5), "asking", 0.1234, TimedOutError)
     release.set()
