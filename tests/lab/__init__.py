@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A fleet of real hypervisors and real guests on one machine, without KVM, containers or systemd.
 
-Each host lives in namespaces of its own, with its own libvirtd, sshd, /etc, /var, /dev and hardware RNG. Guests are
-real QEMU machines that boot Debian's (or Ubuntu's) kernel in a few seconds.
+Each host lives in namespaces of its own, with its own libvirtd or plain QEMU, sshd, /etc, /var, /dev and hardware RNG.
+Guests are real QEMU machines that boot Debian's (or Ubuntu's) kernel in a few seconds.
 
     with Lab(LabSpec.load("fleet.yml")) as lab:
         lab.host("hv1").run("virsh", "list")
@@ -17,6 +17,7 @@ from .errors import LabError
 from .fleet import Lab
 from .guest import Draw, Guest
 from .host import Host
+from .qemu import QemuGuest
 from .spec import GuestSpec, HostSpec, HwRng, LabSpec
 
-__all__ = ["Draw", "Guest", "GuestSpec", "Host", "HostSpec", "HwRng", "Lab", "LabError", "LabSpec"]
+__all__ = ["Draw", "Guest", "GuestSpec", "Host", "HostSpec", "HwRng", "Lab", "LabError", "LabSpec", "QemuGuest"]

@@ -80,16 +80,25 @@ def _os(guest: GuestSpec, net: GuestNet | None) -> ET.Element:
     ET.SubElement(element, "type", arch="x86_64", machine=guest.machine).text = "hvm"
     if guest.firmware_only:
         return element
-    image = f"{IMAGES}/{'ssh' if guest.ssh else 'agent'}"
     ET.SubElement(element, "kernel").text = f"{IMAGES}/vmlinuz"
-    ET.SubElement(element, "initrd").text = f"{image}.initrd"
-    arguments = [KERNEL_ARGUMENTS, net.arguments if net else "", *_behaviour(guest), guest.cmdline]
-    ET.SubElement(element, "cmdline").text = " ".join(part for part in arguments if part)
+    ET.SubElement(element, "initrd").text = f"{IMAGES}/{image(guest)}"
+    ET.SubElement(element, "cmdline").text = kernel_arguments(guest, net)
     return element
 
 
+def image(guest: GuestSpec) -> str:
+    """The initramfs that a guest boots."""
+    return "ssh.initrd" if guest.ssh else "agent.initrd"
+
+
+def kernel_arguments(guest: GuestSpec, net: GuestNet | None) -> str:
+    """The kernel command line, from which the guest's init learns whatever it has to know."""
+    arguments = [KERNEL_ARGUMENTS, net.arguments if net else "", *_behaviour(guest), guest.cmdline]
+    return " ".join(part for part in arguments if part)
+
+
 def _behaviour(guest: GuestSpec) -> list[str]:
-    """What else the guest's init reads from the kernel command line, where it is not as usual."""
+    """How the guest is to behave, where that is not as usual."""
     arguments = [] if guest.agent == "alive" else [f"lab.agent={guest.agent}"]
     if not guest.driver:
         arguments.append("lab.driver=no")

@@ -25,6 +25,7 @@ from .inventory import write_inventory
 from .network import Network, mac
 from .packages import PACKAGES, install
 from .process import Progress, run, say
+from .qemu import QemuGuest
 from .spec import LabSpec
 
 T = TypeVar("T")
@@ -149,20 +150,26 @@ class Lab:
                 address = None
                 if spec.ssh:
                     address, number = str(network.guest_address(number)), number + 1
-                self.guests.append(Guest(host, spec, address))
+                kind = QemuGuest if host.spec.kind == "qemu" else Guest
+                self.guests.append(kind(host, spec, address))
 
     def domain_xml(self, guest: Guest) -> str:
         """The XML that a guest is defined with."""
-        net = None
-        if guest.address:
-            key = self.key.with_suffix(".pub").read_text().split()[1]
-            net = GuestNet(guest.address, mac("52:54", ipaddress.IPv4Interface(guest.address)), key)
-        return domain_xml(guest.host.name, guest.spec, net)
+        return domain_xml(guest.host.name, guest.spec, self._net(guest))
+
+    def _net(self, guest: Guest) -> GuestNet | None:
+        if not guest.address:
+            return None
+        key = self.key.with_suffix(".pub").read_text().split()[1]
+        return GuestNet(guest.address, mac("52:54", ipaddress.IPv4Interface(guest.address)), key)
 
     def _define(self, host: Host) -> None:
-        xml = [self.domain_xml(guest) for guest in self.guests if guest.host is host]
-        if xml:
-            host.define(*xml)
+        guests = [guest for guest in self.guests if guest.host is host]
+        for guest in guests:
+            if isinstance(guest, QemuGuest):
+                guest.define(self._net(guest))
+        if guests and host.spec.kind == "libvirt":
+            host.define(*map(self.domain_xml, guests))
 
     def _start(self, guest: Guest) -> None:
         guest.start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,52 +45,22 @@ class Draw:
         return self.bytes / max(self.seconds, 0.01)
 
 
-class Guest:
-    """A guest of a host."""
+class System(ABC):
+    """What runs in a guest, through its agent."""
 
-    def __init__(self, host: Host, spec: GuestSpec, address: str | None = None) -> None:
-        self.host = host
-        self.spec = spec
-        self.name = spec.name
-        self.address = address
-        self.uuid = guest_uuid(host.name, spec.name)
+    who: str  # whom an error is about
 
-    def start(self) -> None:
-        """Start it, without waiting."""
-        self.host.virsh("start", "--domain", self.uuid)
-
-    def destroy(self) -> None:
-        """Pull the plug."""
-        self.host.virsh("destroy", "--domain", self.uuid)
-
-    def wait(self, timeout: float = PATIENCE) -> None:
-        """Return once its agent answers, or, of a guest whose agent will not, once its system has booted."""
-        who = f"guest {self.name} of {self.host.name}"
-        if self.spec.has_agent:
-            wait_for(f"{who}: its agent", self.answers, timeout, pause=0.25)
-        else:
-            wait_for(f"{who}: its system", self.booted, timeout, pause=0.25)
-
-    def booted(self) -> bool:
-        """Whether its console says so; a LabError when the host itself is gone."""
-        self.host.process()
-        console = self.host.directory / "serial" / self.uuid
-        return console.is_file() and BOOTED in console.read_bytes()
+    @abstractmethod
+    def agent(self, command: str, timeout: int = 120, **arguments: Any) -> Any:
+        """One command of the agent's protocol, and what it returned; a LabError where it did not answer."""
 
     def answers(self) -> bool:
-        """Whether the agent answers within two seconds; a LabError when the host itself is gone."""
-        self.host.process()
+        """Whether the agent answers within two seconds."""
         try:
             self.agent("guest-ping", timeout=2)
         except LabError:
             return False
         return True
-
-    def agent(self, command: str, timeout: int = 120, **arguments: Any) -> Any:
-        """One command of the agent's protocol, and what it returned."""
-        text = json.dumps({"execute": command, "arguments": arguments})
-        options = ["--timeout", str(timeout), "--domain", self.uuid, "--cmd", text]
-        return json.loads(self.host.virsh("qemu-agent-command", *options, timeout=timeout + 10))["return"]
 
     def read(self, path: str) -> str:
         """The content of a file in the guest."""
@@ -106,16 +77,23 @@ class Guest:
 
     def run(self, script: str, timeout: float = PATIENCE) -> str:
         """Run a shell script in the guest that has to succeed; what it wrote."""
-        pid = self.agent("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})["pid"]
+        return self.result(self.launch(script), timeout)
+
+    def launch(self, script: str) -> int:
+        """Start a shell script in the guest."""
+        return int(self.agent("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})["pid"])
+
+    def result(self, pid: int, timeout: float = PATIENCE) -> str:
+        """What a script wrote, once it has ended, and well."""
         end = time.monotonic() + timeout
         while not (status := self.agent("guest-exec-status", pid=pid))["exited"]:
             if time.monotonic() > end:
                 self.agent("guest-exec", path="/bin/kill", arg=["-9", str(pid)])
-                raise LabError(f"guest {self.name} of {self.host.name}: {script!r}: no end after {timeout:g} s")
+                raise LabError(f"{self.who}: the script does not end in {timeout:g} s")
             time.sleep(0.2)
         out, err = (base64.b64decode(status.get(key, "")).decode(errors="replace") for key in ("out-data", "err-data"))
         if status.get("exitcode") != 0:
-            raise LabError(f"guest {self.name} of {self.host.name}: {script!r}: {status.get('exitcode')}: {out}{err}")
+            raise LabError(f"{self.who}: the script ended with {status.get('exitcode')}: {out}{err}")
         return out
 
     def rng_current(self) -> str:
@@ -143,3 +121,46 @@ class Guest:
         The first quota is free. A little more than it is the warm-up: it ends just after a renewal.
         """
         return self.draw(quotas * max_bytes, max_bytes + min(64, max_bytes), timeout)
+
+
+class Guest(System):
+    """A guest of a host, by libvirt."""
+
+    def __init__(self, host: Host, spec: GuestSpec, address: str | None = None) -> None:
+        self.host = host
+        self.spec = spec
+        self.name = spec.name
+        self.who = f"guest {spec.name} of {host.name}"
+        self.address = address
+        self.uuid = guest_uuid(host.name, spec.name)
+
+    def start(self) -> None:
+        """Start it, without waiting."""
+        self.host.virsh("start", "--domain", self.uuid)
+
+    def destroy(self) -> None:
+        """Pull the plug."""
+        self.host.virsh("destroy", "--domain", self.uuid)
+
+    def wait(self, timeout: float = PATIENCE) -> None:
+        """Return once its agent answers, or, of a guest whose agent will not, once its system has booted."""
+        if self.spec.has_agent:
+            wait_for(f"{self.who}: its agent", self.answers, timeout, pause=0.25)
+        else:
+            wait_for(f"{self.who}: its system", self.booted, timeout, pause=0.25)
+
+    def booted(self) -> bool:
+        """Whether its console says so; a LabError when the host itself is gone."""
+        self.host.process()
+        console = self.host.directory / "serial" / self.uuid
+        return console.is_file() and BOOTED in console.read_bytes()
+
+    def answers(self) -> bool:
+        """Whether the agent answers within two seconds; a LabError when the host itself is gone."""
+        self.host.process()
+        return super().answers()
+
+    def agent(self, command: str, timeout: int = 120, **arguments: Any) -> Any:
+        text = json.dumps({"execute": command, "arguments": arguments})
+        options = ["--timeout", str(timeout), "--domain", self.uuid, "--cmd", text]
+        return json.loads(self.host.virsh("qemu-agent-command", *options, timeout=timeout + 10))["return"]

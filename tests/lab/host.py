@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One hypervisor host of a lab: namespaces on this machine, with init, sshd and libvirtd inside."""
+"""One host of a lab: namespaces on this machine, with init, sshd and what starts guests inside."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Host:
         self._starter: subprocess.Popen[bytes] | None = None
 
     def boot(self, images: Path, public_key: str) -> None:
-        """Start it; returns when SSH and libvirt answer."""
+        """Start it; returns when SSH answers, and libvirt where it has that."""
         self._prepare(public_key)
         log = self.directory / "init.log"
         init = [INSIDE / "host-init.sh", self.directory, images, self.name, self.network.host_address(self.number)]
         unshare = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--"]
         with log.open("wb") as output:
             self._starter = subprocess.Popen(
-                [*unshare, "bash", *map(str, init), "yes" if self.spec.libvirt else "no"],
+                [*unshare, "bash", *map(str, init), self.spec.kind],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -83,6 +83,7 @@ class Host:
         (self.directory / "authorized_keys").write_text(public_key)
         key = self.directory / "ssh_host_ed25519_key"
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", key)
+        (self.directory / "qemu").mkdir()
         for kind in ("etc/qemu", "lib", "log", "cache"):
             (self.directory / "libvirt" / kind).mkdir(parents=True)
         etc = self.directory / "libvirt" / "etc"

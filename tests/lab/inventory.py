@@ -20,10 +20,7 @@ def write_inventory(path: Path, hosts: Iterable[Host], guests: Iterable[Guest], 
     groups: dict[str, dict[str, Any]] = {"hypervisors": {}, "guests": {}}
     for host in hosts:
         entry = {"ansible_host": host.address, **_connection(key)}
-        groups["hypervisors" if host.spec.libvirt else "machines"] = {
-            **groups.get("hypervisors" if host.spec.libvirt else "machines", {}),
-            host.name: entry,
-        }
+        groups.setdefault("machines" if host.spec.kind == "none" else "hypervisors", {})[host.name] = entry
         for group in host.spec.groups:
             groups.setdefault(group, {})[host.name] = {}
     for guest in guests:

@@ -15,11 +15,16 @@ import yaml
 
 from .errors import LabError
 
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}")
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 # What a guest's agent does: tests/lab/README.md says more.
 AGENTS = ("alive", "no_files", "windows", "freebsd", "megabytes", "garbage", "hung", "absent")
 AGENTS_WITHOUT_PING = ("garbage", "hung", "absent")
+
+# What starts the guests of a host. A host that is "none" is a machine with sshd and nothing else.
+KINDS = ("libvirt", "qemu", "none")
+ONLY = {"libvirt": ("rng", "devices", "domain"), "qemu": ("readconfig",)}  # keys of guests that one kind has
 
 T = TypeVar("T", bound="HostSpec | GuestSpec | HwRng")
 
@@ -53,6 +58,7 @@ class HwRng:
 class GuestSpec:
     """One guest. ``rng``, ``devices`` and ``domain`` are XML that goes into <devices> and <domain> as it stands.
 
+    On a host of plain QEMU there is ``readconfig`` instead: what the guest's ``-readconfig`` file holds at first.
     ``spare_ports`` counts the PCIe root ports left free on q35: 0 gives a guest that cannot take another device while
     it runs. ``firmware_only`` boots no system: such a guest never acknowledges an unplug. ``ssh`` boots the image with
     python3 and an SSH server, reachable from the controller. ``agent`` is one of ``AGENTS``. Without ``driver`` the
@@ -71,6 +77,7 @@ class GuestSpec:
     rng: str = ""
     devices: str = ""
     domain: str = ""
+    readconfig: str = ""
     cmdline: str = ""
     agent: str = "alive"
     driver: bool = True
@@ -89,10 +96,10 @@ class GuestSpec:
 
 @dataclass(frozen=True)
 class HostSpec:
-    """One hypervisor. Without ``libvirt`` it is a plain machine with sshd, up in a moment."""
+    """One host. ``kind`` is what starts its guests: one of ``KINDS``. Without libvirt it is up in a moment."""
 
     name: str
-    libvirt: bool = True
+    kind: str = "libvirt"
     hwrng: HwRng | None = None
     guests: tuple[GuestSpec, ...] = ()
     groups: tuple[str, ...] = ()
@@ -146,22 +153,30 @@ def _host(name: str, data: Any) -> HostSpec:
     hwrng = entry.pop("hwrng", None)
     guests = _mapping(f"host {name}: guests", entry.pop("guests", None))
     host = _build(HostSpec, f"host {name}", name, entry)
-    if guests and not host.libvirt:
-        raise LabError(f"host {name}: guests need libvirt")
+    if host.kind not in KINDS:
+        raise LabError(f"host {name}: kind is one of {', '.join(KINDS)}, not {host.kind!r}")
+    if guests and host.kind == "none":
+        raise LabError(f"host {name}: nothing starts guests there: its kind is none")
     return HostSpec(
         **{
             **{item.name: getattr(host, item.name) for item in fields(host)},
             "hwrng": None if hwrng is None else _hwrng(name, hwrng),
-            "guests": tuple(_guest(guest, name, given) for guest, given in guests.items()),
+            "guests": tuple(_guest(guest, host, given) for guest, given in guests.items()),
         }
     )
 
 
-def _guest(name: str, host: str, data: Any) -> GuestSpec:
-    where = f"guest {name} of {host}"
+def _guest(name: str, host: HostSpec, data: Any) -> GuestSpec:
+    where = f"guest {name} of {host.name}"
     guest = _build(GuestSpec, where, name, _mapping(where, data))
     if guest.agent not in AGENTS:
         raise LabError(f"{where}: agent is one of {', '.join(AGENTS)}, not {guest.agent!r}")
+    for kind, keys in ONLY.items():
+        for key in keys:
+            if kind != host.kind and getattr(guest, key):
+                raise LabError(f"{where}: {key} is for hosts of kind {kind}, and {host.name} is of kind {host.kind}")
+    if host.kind == "qemu" and not FILE_NAME.fullmatch(name):
+        raise LabError(f"{where}: guests of plain QEMU have names that are names of files: {FILE_NAME.pattern}")
     return guest
 
 

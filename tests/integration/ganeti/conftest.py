@@ -13,7 +13,7 @@ import pytest
 from integration.libvirt.hypervisor import Hypervisor, Outcome, essence
 from lab import HostSpec, Lab, LabSpec, ganeti
 
-SPEC = LabSpec((HostSpec("gnt1", libvirt=False), HostSpec("gnt2", libvirt=False)))
+SPEC = LabSpec((HostSpec("gnt1", kind="none"), HostSpec("gnt2", kind="none")))
 
 
 @dataclass(frozen=True)

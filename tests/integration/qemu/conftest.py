@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 from integration.qemu.machine import Machine
 from lab.images import ensure_images
 from lab.process import say
+from lab.qemu import AGENT, root_ports
 
-AGENT = ("-device", "virtserialport,chardev=qga0,name=org.qemu.guest_agent.0")
-Q35 = tuple(word for port in range(1, 6) for word in ("-device", f"pcie-root-port,id=rp{port},chassis={port}"))
+Q35 = tuple(root_ports(5))
 Start = Callable[..., Machine]
 
 
@@ -38,7 +39,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     running: list[Machine] = []
 
     def run(name: str, machine: str, *more: str, images: Path | None = None) -> Machine:
-        running.append(Machine(directory, images, name, machine, *more))
+        # The modules see all QEMUs of this machine: also those of somebody who runs these tests at the same time.
+        running.append(Machine(directory, images, f"{name}-{os.getpid()}", machine, *more))
         return running[-1].start()
 
     yield run

@@ -5,50 +5,48 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+from lab.domain import KERNEL_ARGUMENTS
 from lab.process import PATIENCE, wait_for
+from lab.qemu import Sockets, boot_words, machine_words
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-EMULATOR = "qemu-system-x86_64"
-KERNEL_ARGUMENTS = "console=ttyS0 quiet no_timer_check panic=1"  # as the lab's guests have it
-CURRENT = "/sys/devices/virtual/misc/hw_random/rng_current"
 
 
-class Machine:
-    """One QEMU process, under TCG. Its QMP socket is free for the modules; ``spy`` is another one, for the tests."""
+class Machine(Sockets):
+    """One QEMU on this machine. Its QMP socket is free for the modules; ``spy`` is another one, for the tests."""
 
     def __init__(self, directory: Path, images: Path | None, name: str, machine: str, *more: str) -> None:
         self.directory = directory
-        self.name = name
+        self.name = self.who = name
         self.qmp, self.spy = directory / f"{name}.qmp", directory / f"{name}.spy"
-        self.agent_socket = directory / f"{name}.qga"
         self.booting = images is not None
         boot: list[str] = []
         if images is not None:
-            boot = ["-kernel", f"{images}/vmlinuz", "-initrd", f"{images}/agent.initrd", "-append", KERNEL_ARGUMENTS]
-            boot += ["-serial", f"file:{directory}/{name}.console"]
+            boot = boot_words(str(images), "agent.initrd", KERNEL_ARGUMENTS, f"{directory}/{name}.console")
         self.command = [
-            EMULATOR,
-            *("-name", f"guest={name},debug-threads=on"),
-            *("-M", f"{machine},accel=tcg", "-cpu", "max", "-m", "128" if images else "64"),
-            *("-nodefaults", "-no-user-config", "-display", "none"),
-            *("-qmp", f"unix:{self.qmp},server=on,wait=off", "-qmp", f"unix:{self.spy},server=on,wait=off"),
-            *("-chardev", f"socket,path={self.agent_socket},server=on,wait=off,id=qga0"),
+            *machine_words(name, machine, 128 if images else 64, str(self.qmp), str(self.agent_socket)),
+            *("-qmp", f"unix:{self.spy},server=on,wait=off"),
             *boot,
             *more,
         ]
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def monitor(self) -> Path:
+        return self.spy
+
+    @property
+    def agent_socket(self) -> Path:
+        return self.directory / f"{self.name}.qga"
 
     def start(self) -> Machine:
         """Start it and wait until it answers: its system, or where it has none its monitor."""
@@ -57,7 +55,7 @@ class Machine:
         wait_for(f"{self.name}: its monitor", lambda: self.died() or self.spy.exists())
         assert not self.died(), self.log
         if self.booting:
-            wait_for(f"{self.name}: its agent", self.answers, PATIENCE, pause=0.25)
+            wait_for(f"{self.name}: its agent", self.answers, pause=0.25)
         return self
 
     def died(self) -> bool:
@@ -79,72 +77,6 @@ class Machine:
     def freeze(self) -> None:
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
-
-    # The monitor, as the tests see it
-
-    def ask(self, command: str, **arguments: Any) -> Any:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(60)
-            client.connect(str(self.spy))
-            stream = client.makefile("rw")
-            stream.readline()
-            for name, given in (("qmp_capabilities", {}), (command, arguments)):
-                stream.write(json.dumps({"execute": name, "arguments": given}) + "\n")
-                stream.flush()
-                while "event" in (answer := json.loads(stream.readline())):
-                    pass
-            return answer["return"]
-
-    def children(self, path: str, kind: str) -> list[str]:
-        listed = self.ask("qom-list", path=path)
-        return sorted(child["name"] for child in listed if child["type"].startswith(f"child<{kind}"))
-
-    @property
-    def rngs(self) -> list[str]:
-        return self.children("/machine/peripheral", "virtio-rng-")
-
-    @property
-    def backends(self) -> list[str]:
-        return self.children("/objects", "rng-")
-
-    # The guest, through its agent
-
-    def answers(self) -> bool:
-        try:
-            return self.agent("guest-ping", seconds=2) == {}
-        except (OSError, ValueError):
-            return False
-
-    def agent(self, command: str, seconds: float = 120, **arguments: Any) -> Any:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(seconds)
-            client.connect(str(self.agent_socket))
-            stream = client.makefile("rwb")
-            mark = time.monotonic_ns() % 10**9
-            stream.write(json.dumps({"execute": "guest-sync", "arguments": {"id": mark}}).encode() + b"\n")
-            stream.flush()
-            while json.loads(stream.readline()).get("return") != mark:
-                pass
-            stream.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-            stream.flush()
-            return json.loads(stream.readline())["return"]
-
-    def launch(self, script: str) -> int:
-        """Start a shell script in the guest."""
-        pid = self.agent("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})["pid"]
-        return int(pid)
-
-    def result(self, pid: int) -> str:
-        """What a script wrote, once it has ended well."""
-        end = time.monotonic() + PATIENCE
-        while not (status := self.agent("guest-exec-status", pid=pid))["exited"]:
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        assert status["exitcode"] == 0, status
-        return base64.b64decode(status.get("out-data", "")).decode()
-
-    def run(self, script: str) -> str:
-        return self.result(self.launch(script)).strip()
 
 
 def module(name: str, *, check: bool = False, **options: Any) -> dict[str, Any]:

@@ -107,8 +107,8 @@ def test_an_egd_socket(start: Start, tmp_path: Path) -> None:
 
 def test_a_file_of_our_own(start: Start, tmp_path: Path) -> None:
     options: dict[str, Any] = {"config_dir": str(tmp_path)}
-    file = tmp_path / "fleet-own.cfg"
     guest = start("fleet-own", "pc", "-S")
+    file = tmp_path / f"{guest.name}.cfg"
     result = module("qemu_rng", devices=[{"guest": guest.name}], **options)
     assert (result["guests"][0]["config"], result["guests"][0]["live"]) == ("added", "added")
     assert f"give it -readconfig {file}" in result["guests"][0]["reason"]

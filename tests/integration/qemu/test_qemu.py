@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from integration.qemu.conftest import AGENT, Q35, Start
-from integration.qemu.machine import CURRENT, Machine, converge, observe
+from integration.qemu.conftest import Q35, Start
+from integration.qemu.machine import Machine, converge, observe
 from lab.process import PATIENCE, wait_for
+from lab.qemu import AGENT
 
 # Reads 64 bytes at a time, until told to stop; then says how many reads there were. A failed one ends it badly.
 READER = """
@@ -37,7 +38,7 @@ def test_a_guest_gets_uses_and_loses_an_rng(guest: Machine) -> None:
     assert (predicted["changed"], predicted["live"]) == (True, "added")
     assert guest.rngs == []
     assert converge(guest)["live"] == "added"
-    wait_for("the guest's driver", lambda: guest.run(f"cat {CURRENT}").startswith("virtio_rng."))
+    wait_for("the guest's driver", lambda: guest.rng_current().startswith("virtio_rng."))
     assert int(guest.run("head -c 256 /dev/hwrng | wc -c")) == 256
     again = converge(guest)
     assert (again["changed"], again["live"]) == (False, "unchanged")
@@ -47,12 +48,12 @@ def test_a_guest_gets_uses_and_loses_an_rng(guest: Machine) -> None:
     ]
     assert converge(guest, state="absent")["live"] == "removed"
     assert (guest.rngs, guest.backends) == ([], [])
-    assert not guest.run(f"cat {CURRENT}").startswith("virtio_rng.")
+    assert not guest.rng_current().startswith("virtio_rng.")
 
 
 def test_a_replacement_leaves_no_gap(guest: Machine) -> None:
     converge(guest, max_bytes="unlimited")
-    wait_for("the guest's driver", lambda: guest.run(f"cat {CURRENT}").startswith("virtio_rng."))
+    wait_for("the guest's driver", lambda: guest.rng_current().startswith("virtio_rng."))
     reader = guest.launch(READER)
     for source in ("builtin", "/dev/random", "/dev/urandom"):
         assert converge(guest, max_bytes="unlimited", source=source)["live"] == "replaced"
@@ -162,7 +163,7 @@ def test_a_dead_guest_leaves_its_socket(start: Start) -> None:
 
 def test_what_guest_and_host_say(guest: Machine) -> None:
     converge(guest)
-    wait_for("the guest's driver", lambda: guest.run(f"cat {CURRENT}").startswith("virtio_rng."))
+    wait_for("the guest's driver", lambda: guest.rng_current().startswith("virtio_rng."))
     mine = {"guests": [guest.name], "guest_view": True, "host_view": True, "monitor": True, "timeout": 120}
     for execute in (False, True):
         seen = observe(guest_exec=execute, **mine)[guest.name]

@@ -31,7 +31,7 @@ SPEC = LabSpec(
             ),
         ),
         HostSpec("booted", guests=(GuestSpec("only", running=False, rng=DEVICE.format(1024)),)),  # with systemd
-        HostSpec("machine1", libvirt=False),
+        HostSpec("machine1", kind="none"),
     )
 )
 

@@ -4,11 +4,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # First process of a lab host, started in new mount, network, UTS, PID and IPC namespaces:
-#     host-init.sh DIRECTORY IMAGES NAME ADDRESS/PREFIX LIBVIRT(yes|no)
+#     host-init.sh DIRECTORY IMAGES NAME ADDRESS/PREFIX KIND(libvirt|qemu|none)
 # DIRECTORY holds what the lab prepared for this host (libvirt's directories, keys, hwrng); IMAGES the guest images.
 # Whatever is changed on the host stays on the host: /etc, /usr, /var and so on are overlays in memory.
 set -eu
-directory=$1 images=$2 name=$3 address=$4 libvirt=$5
+directory=$1 images=$2 name=$3 address=$4 kind=$5
+inside=$(cd "${0%/*}" && pwd)
 
 # Who we are outside, as long as /proc is still the outer one; read by the shell itself, hence its own line.
 read -r line < /proc/self/stat
@@ -85,13 +86,23 @@ ip link set br0 up
     -o UsePAM=no -o UseDNS=no -o StrictModes=no -o PermitRootLogin=prohibit-password -o MaxStartups=200 \
     -o AuthorizedKeysFile=/run/lab/host/authorized_keys -o Subsystem="sftp internal-sftp"
 
-if [ "$libvirt" = yes ]; then
-    for kind in etc:/etc/libvirt lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt; do
-        mkdir -p "${kind#*:}"
-        mount --bind "/run/lab/host/libvirt/${kind%%:*}" "${kind#*:}"
-    done
-    /usr/sbin/libvirtd --daemon
-fi
+case $kind in
+    libvirt)
+        for place in etc:/etc/libvirt lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt; do
+            mkdir -p "${place#*:}"
+            mount --bind "/run/lab/host/libvirt/${place%%:*}" "${place#*:}"
+        done
+        /usr/sbin/libvirtd --daemon
+        ;;
+    qemu)
+        rm -f /usr/sbin/libvirtd /usr/sbin/virtqemud /usr/sbin/gnt-instance # nobody else manages guests here
+        mkdir -p /etc/qemu /run/qemu
+        mount --bind /run/lab/host/qemu /etc/qemu
+        echo "allow br0" > /etc/qemu/bridge.conf
+        install -m 0755 "$inside/qemu-guest.sh" /usr/local/sbin/qemu-guest
+        install -m 0755 "$inside/../sockets.py" /usr/local/sbin/qemu-ask
+        ;;
+esac
 touch /run/lab/host/ready
 
 # Adopt and reap the orphans of this PID namespace; with this process everything on the host ends.

@@ -35,7 +35,8 @@ def test_spec_round_trip() -> None:
                 "hwrng": {"current": "tpm-rng-0", "available": ["tpm-rng-0", "none"], "mode": "0644"},
                 "guests": {"web1": {"machine": "pc", "ssh": True, "groups": ["web"]}, "-x; $(reboot)": None},
             },
-            "plain": {"libvirt": False},
+            "qemu1": {"kind": "qemu", "guests": {"app1": {"readconfig": "# theirs"}}},
+            "plain": {"kind": "none"},
         }
     }
     spec = LabSpec.parse(given)
@@ -61,7 +62,11 @@ def test_spec_round_trip() -> None:
         ("{hosts: {hv1: {guests: {web1: {spare_ports: many}}}}}", "not of type int"),
         ("{hosts: {hv1: {guests: {web1: {spare_ports: true}}}}}", "not of type int"),
         ("{hosts: {hv1: {guests: {off: {}}}}}", "put it in quotes"),
-        ("{hosts: {hv1: {libvirt: false, guests: {web1: {}}}}}", "guests need libvirt"),
+        ("{hosts: {hv1: {kind: xen}}}", "kind is one of libvirt, qemu, none"),
+        ("{hosts: {hv1: {kind: none, guests: {web1: {}}}}}", "nothing starts guests"),
+        ("{hosts: {hv1: {guests: {web1: {readconfig: '#'}}}}}", "readconfig is for hosts of kind qemu"),
+        ("{hosts: {hv1: {kind: qemu, guests: {web1: {rng: <rng/>}}}}}", "rng is for hosts of kind libvirt"),
+        ("{hosts: {hv1: {kind: qemu, guests: {../web1: {}}}}}", "names of files"),
         ("{hosts: {hv1: {hwrng: {device: tpm}}}}", "urandom, real or none"),
         ("{hosts: {hv1: {hwrng: {mode: '600'}}}}", "octal"),
         ("{hosts: {hv1: {guests: {web1: {agent: dead}}}}}", "agent is one of alive, "),
@@ -205,7 +210,13 @@ def test_labs_do_not_share_addresses() -> None:
 
 def test_inventory_names_groups_and_connections(tmp_path: Path) -> None:
     spec = LabSpec.parse(
-        {"hosts": {"hv1": {"guests": {"web1": {"ssh": True, "groups": ["web"]}}}, "box": {"libvirt": False}}}
+        {
+            "hosts": {
+                "hv1": {"guests": {"web1": {"ssh": True, "groups": ["web"]}}},
+                "box": {"kind": "none"},
+                "q1": {"kind": "qemu"},
+            }
+        }
     )
     lab = Lab(spec, tmp_path)
     lab._populate(Network(3))
@@ -213,6 +224,7 @@ def test_inventory_names_groups_and_connections(tmp_path: Path) -> None:
     groups = yaml.safe_load(lab.inventory.read_text())["all"]["children"]
     assert groups["hypervisors"]["hosts"]["hv1"]["ansible_host"] == "10.57.12.2"
     assert groups["machines"]["hosts"]["box"]["ansible_host"] == "10.57.12.3"
+    assert groups["hypervisors"]["hosts"]["q1"]["ansible_host"] == "10.57.12.4"
     assert groups["guests"]["hosts"]["web1"]["ansible_host"] == "10.57.14.0"
     assert groups["web"]["hosts"] == {"web1": {}}
 
