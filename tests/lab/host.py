@@ -16,6 +16,10 @@ from .process import PATIENCE, Process, run, wait_for
 from .spec import HostSpec
 
 INSIDE = Path(__file__).parent / "inside"
+PROGRAMS = {  # of hosts of plain QEMU
+    "qemu-guest": (INSIDE / "qemu-guest.sh").read_text(),
+    "qemu-ask": "#!/usr/bin/python3\n" + (INSIDE.parent / "sockets.py").read_text(),
+}
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -84,6 +88,9 @@ class Host:
         key = self.directory / "ssh_host_ed25519_key"
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", key)
         (self.directory / "qemu").mkdir()
+        (self.directory / "programs").mkdir()
+        for program, text in PROGRAMS.items():
+            (self.directory / "programs" / program).write_text(text)
         for kind in ("etc/qemu", "lib", "log", "cache"):
             (self.directory / "libvirt" / kind).mkdir(parents=True)
         etc = self.directory / "libvirt" / "etc"

@@ -9,7 +9,6 @@
 # Whatever is changed on the host stays on the host: /etc, /usr, /var and so on are overlays in memory.
 set -eu
 directory=$1 images=$2 name=$3 address=$4 kind=$5
-inside=$(cd "${0%/*}" && pwd)
 
 # Who we are outside, as long as /proc is still the outer one; read by the shell itself, hence its own line.
 read -r line < /proc/self/stat
@@ -99,8 +98,7 @@ case $kind in
         mkdir -p /etc/qemu /run/qemu
         mount --bind /run/lab/host/qemu /etc/qemu
         echo "allow br0" > /etc/qemu/bridge.conf
-        install -m 0755 "$inside/qemu-guest.sh" /usr/local/sbin/qemu-guest
-        install -m 0755 "$inside/../sockets.py" /usr/local/sbin/qemu-ask
+        install -m 0755 /run/lab/host/programs/* /usr/local/sbin
         ;;
 esac
 touch /run/lab/host/ready
