@@ -80,6 +80,7 @@ host:
     sources:
       description:
         - Of each of O(sources) why a guest cannot live on it on this host, or V(null) where it can.
+        - Empty when none were asked for.
       type: dict
 guests:
   description: All guests, sorted by name.
@@ -117,7 +118,7 @@ guests:
       elements: dict
       contains:
         source:
-          description: As O(fleet.rng.qemu_rng#module:devices[].source); V(null) when it cannot be expressed so.
+          description: As O(fleet.rng.qemu_rng#module:devices[].source); null when it cannot be expressed so.
           type: str
           sample: /dev/urandom
         max_bytes:
@@ -157,13 +158,14 @@ guests:
     guest_view:
       description:
         - What the guest itself says, with the keys of RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view).
-          V(null) without O(guest_view), and for guests that are not among O(guests).
+        - V(null) without O(guest_view), and for guests that are not among O(guests).
         - All of it is in the hands of the guest. Texts are shortened, and what is not printable in them is escaped.
       type: dict
       contains:
         status:
           description:
-            - As there. V(timed out) also when another program is connected to the agent's socket.
+            - As RV(fleet.rng.libvirt_rng_info#module:guests[].guest_view.status).
+            - V(timed out) also when another program is connected to the agent's socket.
           type: str
           sample: seen
         why:
@@ -181,8 +183,8 @@ guests:
     host_view:
       description:
         - What the host sees of the guest's QEMU, with the keys of
-          RV(fleet.rng.libvirt_rng_info#module:guests[].host_view). V(null) without O(host_view), and for guests that
-          are not among O(guests).
+          RV(fleet.rng.libvirt_rng_info#module:guests[].host_view).
+        - V(null) without O(host_view), and for guests that are not among O(guests).
       type: dict
     notes:
       description: What one should know before the guest is changed.

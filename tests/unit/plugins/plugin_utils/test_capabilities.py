@@ -6,11 +6,19 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.backend.libvirt import CAPABILITIES
+from ansible_collections.fleet.rng.plugins.module_utils.device import DRIVER_OPTIONS, MODELS
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
+from ansible_collections.fleet.rng.plugins.module_utils.host_kind import KINDS
 from ansible_collections.fleet.rng.plugins.plugin_utils.capabilities import capabilities_of
+
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "policy.md"
+TITLES = {"libvirt": "libvirt", "plain QEMU": "qemu", "Proxmox VE": "proxmox", "Ganeti": "ganeti"}
+SOURCES = {"random": "character devices", "builtin": "`builtin`", "egd": "EGD"}
+HEAD = "| kind | sources | model and driver options | RNGs of a guest | while a guest runs |"
 
 
 @pytest.mark.parametrize(
@@ -42,3 +50,28 @@ def test_what_is_null_is_as_usual_for_the_kind() -> None:
 def test_an_unknown_kind_is_never_imported(kind: object) -> None:
     with pytest.raises(HypervisorError, match=r"unknown kind of hypervisor: .*; known: libvirt, qemu"):
         capabilities_of({"kind": kind})
+
+
+def in_words(kind: str) -> list[str]:
+    """The row of a kind in the table of docs/policy.md, as its capabilities have it."""
+    can = capabilities_of({"kind": kind})
+    sources = ", ".join(SOURCES[source] for source in can.sources)
+    if can.paths is not None:
+        sources = ", ".join(f"`{path}`" for path in can.paths)
+    elif set(can.sources) == set(SOURCES):
+        sources = "all"
+    all_shapes = (can.models, can.driver_options) == (MODELS, DRIVER_OPTIONS)
+    assert all_shapes or (len(can.models), can.driver_options) == (1, ()), "something that has no words yet"
+    return [
+        sources,
+        "all" if all_shapes else "no choice",
+        {None: "any number", 1: "one"}[can.slots],
+        "added, replaced, removed" if can.hotplug else "at its next start",
+    ]
+
+
+def test_the_page_says_what_each_kind_can() -> None:
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    begin = lines.index(HEAD) + 2
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[begin : lines.index("", begin)]]
+    assert {TITLES[row[0]]: row[1:] for row in rows} == {kind: in_words(kind) for kind in KINDS}
