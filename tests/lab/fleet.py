@@ -18,11 +18,14 @@ from typing import TypeVar
 
 from .domain import GuestNet, domain_xml
 from .errors import LabError
+from .ganeti import Instance
+from .ganeti import prepare as prepare_ganeti
 from .guest import Guest
 from .host import Host
 from .images import cache_directory, ensure_images
 from .inventory import write_inventory
 from .network import Network, mac
+from .node import NodeGuest
 from .packages import PACKAGES, install
 from .process import Progress, run, say
 from .qemu import QemuGuest
@@ -31,6 +34,7 @@ from .spec import LabSpec
 T = TypeVar("T")
 
 STATE_FILE = "lab.json"
+GUESTS = {"libvirt": Guest, "qemu": QemuGuest, "proxmox": NodeGuest, "ganeti": Instance}
 WORKERS = max(2, os.cpu_count() or 2)
 
 
@@ -101,6 +105,8 @@ class Lab:
     def up(self) -> Lab:
         """Boot everything; returns when hosts and running guests answer. Leaves nothing behind when it fails."""
         images = prepare(self.spec.needs_ssh_guests, self.progress)
+        if any(host.kind == "ganeti" for host in self.spec.hosts):
+            prepare_ganeti(self.progress)
         if self.state.exists() and any(self.state.iterdir()):
             raise LabError(f"{self.state} is not empty: a lab may be up there (take it down first)")
         self.state.mkdir(parents=True, exist_ok=True)
@@ -150,8 +156,7 @@ class Lab:
                 address = None
                 if spec.ssh:
                     address, number = str(network.guest_address(number)), number + 1
-                kind = QemuGuest if host.spec.kind == "qemu" else Guest
-                self.guests.append(kind(host, spec, address))
+                self.guests.append(GUESTS[host.spec.kind](host, spec, address))
 
     def domain_xml(self, guest: Guest) -> str:
         """The XML that a guest is defined with."""
@@ -166,7 +171,7 @@ class Lab:
     def _define(self, host: Host) -> None:
         guests = [guest for guest in self.guests if guest.host is host]
         for guest in guests:
-            if isinstance(guest, QemuGuest):
+            if isinstance(guest, (QemuGuest, NodeGuest, Instance)):
                 guest.define(self._net(guest))
         if guests and host.spec.kind == "libvirt":
             host.define(*map(self.domain_xml, guests))

@@ -13,10 +13,12 @@ from pathlib import Path
 from .errors import LabError
 from .network import Network
 from .process import PATIENCE, Process, run, wait_for
+from .proxmox import Files
 from .spec import HostSpec
 
 INSIDE = Path(__file__).parent / "inside"
-PROGRAMS = {  # of hosts of plain QEMU
+PROGRAMS = {  # of some kinds of hosts
+    "ganeti-init": (INSIDE / "ganeti-init.sh").read_text(),
     "qemu-guest": (INSIDE / "qemu-guest.sh").read_text(),
     "qemu-ask": "#!/usr/bin/python3\n" + (INSIDE.parent / "sockets.py").read_text(),
 }
@@ -88,6 +90,8 @@ class Host:
         key = self.directory / "ssh_host_ed25519_key"
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", key)
         (self.directory / "qemu").mkdir()
+        if self.spec.kind == "proxmox":
+            Files(self.directory / "proxmox").create(node=self.name, own_program=True)
         (self.directory / "programs").mkdir()
         for program, text in PROGRAMS.items():
             (self.directory / "programs" / program).write_text(text)

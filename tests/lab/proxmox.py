@@ -13,6 +13,11 @@ from typing import Any
 STAND_IN = Path(__file__).resolve().parents[1] / "stand_ins" / "proxmox"
 FIRST = 100  # the lowest number that Proxmox VE gives to a guest
 UUID = "1f0a8a86-3b5d-4c5c-9a0e-0d6a6f6a7c%02d"
+PROGRAM = """\
+#!/bin/sh
+root=$(dirname "$(dirname "$(readlink -f "$0")")")
+PVE_STAND_IN=$root exec "$root/stand-in/pvesh" "$@"
+"""
 
 
 class Files:
@@ -21,20 +26,17 @@ class Files:
     def __init__(self, root: Path) -> None:
         self.root, self.configs = root, root / "etc/pve/qemu-server"
 
-    def create(self) -> None:
-        for folder in (self.configs, self.root / "run/qemu-server"):
+    def create(self, node: str = "pve1", own_program: bool = False) -> None:
+        """Make them; with a program of their own, ``bin/pvesh``, for hosts that do not see this tree."""
+        for folder in (self.configs, self.root / "run/qemu-server", self.root / "bin"):
             folder.mkdir(parents=True)
-
-    def bring_stand_in(self) -> None:
-        """Put a copy of the stand-in there, for hosts that do not see this tree; ``bin/pvesh`` is to be called."""
-        shutil.copytree(STAND_IN, self.root / "stand-in", ignore=shutil.ignore_patterns("__pycache__"))
-        program = self.root / "bin/pvesh"
-        program.parent.mkdir()
-        program.write_text(
-            '#!/bin/sh\nroot=$(dirname "$(dirname "$(readlink -f "$0")")")\n'
-            'PVE_STAND_IN=$root exec "$root/stand-in/pvesh" "$@"\n'
-        )
-        program.chmod(0o755)
+        (self.root / "etc/pve/site.json").write_text(json.dumps({"node": node}))
+        if own_program:
+            shutil.copytree(STAND_IN, self.root / "stand-in", ignore=shutil.ignore_patterns("__pycache__"))
+            (self.root / "bin/pvesh").write_text(PROGRAM)
+            (self.root / "bin/pvesh").chmod(0o755)
+        else:
+            (self.root / "bin/pvesh").symlink_to(STAND_IN / "pvesh")
 
     def add(self, vmid: int, text: str, running: bool) -> None:
         """A guest, its file as Proxmox VE would have written it."""

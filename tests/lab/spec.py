@@ -23,8 +23,13 @@ AGENTS = ("alive", "no_files", "windows", "freebsd", "megabytes", "garbage", "hu
 AGENTS_WITHOUT_PING = ("garbage", "hung", "absent")
 
 # What starts the guests of a host. A host that is "none" is a machine with sshd and nothing else.
-KINDS = ("libvirt", "qemu", "none")
-ONLY = {"libvirt": ("rng", "devices", "domain"), "qemu": ("readconfig",)}  # keys of guests that one kind has
+KINDS = ("libvirt", "qemu", "proxmox", "ganeti", "none")
+ONLY = {  # keys of guests that one kind has
+    "libvirt": ("rng", "devices", "domain"),
+    "qemu": ("readconfig",),
+    "proxmox": ("config",),
+    "ganeti": ("parameters",),
+}
 
 T = TypeVar("T", bound="HostSpec | GuestSpec | HwRng")
 
@@ -59,6 +64,8 @@ class GuestSpec:
     """One guest. ``rng``, ``devices`` and ``domain`` are XML that goes into <devices> and <domain> as it stands.
 
     On a host of plain QEMU there is ``readconfig`` instead: what the guest's ``-readconfig`` file holds at first.
+    On a Proxmox VE node it is ``config``: lines of its file, then its sections, each after an empty line. In a Ganeti
+    cluster it is ``parameters``: hypervisor parameters of its own, as ``name=value``.
     ``spare_ports`` counts the PCIe root ports left free on q35: 0 gives a guest that cannot take another device while
     it runs. ``firmware_only`` boots no system: such a guest never acknowledges an unplug. ``ssh`` boots the image with
     python3 and an SSH server, reachable from the controller. ``agent`` is one of ``AGENTS``. Without ``driver`` the
@@ -78,6 +85,8 @@ class GuestSpec:
     devices: str = ""
     domain: str = ""
     readconfig: str = ""
+    config: str = ""
+    parameters: tuple[str, ...] = ()
     cmdline: str = ""
     agent: str = "alive"
     driver: bool = True
@@ -175,6 +184,8 @@ def _guest(name: str, host: HostSpec, data: Any) -> GuestSpec:
         for key in keys:
             if kind != host.kind and getattr(guest, key):
                 raise LabError(f"{where}: {key} is for hosts of kind {kind}, and {host.name} is of kind {host.kind}")
+    if host.kind in ("proxmox", "ganeti") and (guest.ssh or guest.agent in AGENTS_WITHOUT_PING):
+        raise LabError(f"{where}: a guest of {host.kind} has neither ssh nor an agent that does not answer")
     if host.kind == "qemu" and not FILE_NAME.fullmatch(name):
         raise LabError(f"{where}: guests of plain QEMU have names that are names of files: {FILE_NAME.pattern}")
     return guest

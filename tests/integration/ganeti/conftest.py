@@ -13,7 +13,7 @@ import pytest
 from integration.libvirt.hypervisor import Hypervisor, Outcome, essence
 from lab import HostSpec, Lab, LabSpec, ganeti
 
-SPEC = LabSpec((HostSpec("gnt1", kind="none"), HostSpec("gnt2", kind="none")))
+SPEC = LabSpec((HostSpec("gnt1", kind="ganeti"), HostSpec("gnt2", kind="none")))
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,13 @@ class Site:
 
 @pytest.fixture(scope="session")
 def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
-    ganeti.prepare()  # before they boot: of what is installed under the overlays of a running host, some stays unseen
     return boot_lab(SPEC)
 
 
 @pytest.fixture(scope="session")
 def site(lab: Lab) -> Site:
     host = lab.host("gnt1")
-    return Site(Hypervisor(lab, host), ganeti.Cluster(host).up())
+    return Site(Hypervisor(lab, host), ganeti.Cluster(host))
 
 
 @pytest.fixture

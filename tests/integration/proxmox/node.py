@@ -26,8 +26,6 @@ class Node(Files):
     def __init__(self, state: Path) -> None:
         super().__init__(state)
         self.create()
-        (state / "bin").mkdir()
-        (state / "bin/pvesh").symlink_to(STAND_IN / "pvesh")
 
     def pvesh(self, *arguments: str) -> None:
         environment = {**os.environ, "PVE_STAND_IN": str(self.root)}

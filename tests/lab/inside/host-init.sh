@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # First process of a lab host, started in new mount, network, UTS, PID and IPC namespaces:
-#     host-init.sh DIRECTORY IMAGES NAME ADDRESS/PREFIX KIND(libvirt|qemu|none)
+#     host-init.sh DIRECTORY IMAGES NAME ADDRESS/PREFIX KIND(libvirt|qemu|proxmox|ganeti|none)
 # DIRECTORY holds what the lab prepared for this host (libvirt's directories, keys, hwrng); IMAGES the guest images.
 # Whatever is changed on the host stays on the host: /etc, /usr, /var and so on are overlays in memory.
 set -eu
@@ -98,7 +98,16 @@ case $kind in
         mkdir -p /etc/qemu /run/qemu
         mount --bind /run/lab/host/qemu /etc/qemu
         echo "allow br0" > /etc/qemu/bridge.conf
-        install -m 0755 /run/lab/host/programs/* /usr/local/sbin
+        install -m 0755 /run/lab/host/programs/qemu-* /usr/local/sbin
+        ;;
+    proxmox)
+        mkdir -p /etc/pve
+        mount --bind /run/lab/host/proxmox/etc/pve /etc/pve
+        ln -s /run/lab/host/proxmox/bin/pvesh /usr/bin/pvesh
+        ;;
+    ganeti)
+        install -m 0755 /run/lab/host/programs/qemu-ask /usr/local/sbin
+        bash /run/lab/host/programs/ganeti-init "$name" example.test
         ;;
 esac
 touch /run/lab/host/ready
