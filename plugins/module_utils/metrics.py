@@ -40,6 +40,10 @@ class Family:
 FAMILIES = (
     Family("hypervisor_info", "What runs on the hypervisor; always 1."),
     Family("hypervisor_observed", "Whether the hypervisor could be observed (1) or not (0)."),
+    Family(
+        "hypervisor_kinds",
+        "Kinds of hypervisor that were recognized on the host; only where it is one, guests are observed.",
+    ),
     Family("last_collection_timestamp_seconds", "When the hypervisor was observed, in Unix time.", "seconds"),
     Family("host_crng_ready", "Whether the kernel's random number generator is initialized."),
     Family(
@@ -116,6 +120,8 @@ def _host_samples(host: Mapping[str, Any]) -> Iterator[Tuple[str, Labels, Value]
     # With a kind the hypervisor did answer, and the error is about planning for it.
     lost = bool(host.get("error")) and not host.get("kind")
     yield "hypervisor_observed", own, float(not lost)
+    if isinstance(host.get("kinds"), (list, tuple)):
+        yield "hypervisor_kinds", own, len(host["kinds"])
     yield "last_collection_timestamp_seconds", own, _unix_time(host.get("collected"))
     yield "host_crng_ready", own, _switch(rng.get("crng_ready"))
     yield "host_entropy_available_bits", own, _measure(rng.get("entropy_avail"))

@@ -23,17 +23,20 @@ WAITS = f"guest_needs_restart{{{GUEST}}}"
 QUOTA = f"guest_max_bytes_per_second{{{GUEST}}}"
 COLLECTED = f"last_collection_timestamp_seconds{{{HOST}}}"
 OBSERVED = f"hypervisor_observed{{{HOST}}}"
+KINDS = f"hypervisor_kinds{{{HOST}}}"
 READY = f"host_crng_ready{{{HOST}}}"
 BUDGET = f"host_budget_bytes_per_second{{{HOST}}}"
 PROMISED = f"host_promised_bytes_per_second{{{HOST}}}"
 UNLISTED = f"guests_unlisted{{{HOST}}}"
 FAILED = f'guests_verdict{{{HOST}, verdict="failed"}}'
+NOT_OBSERVED, UNCLEAR = "FleetRngHypervisorNotObserved", "FleetRngHypervisorUnclear"
 NEVER, ALWAYS = "0x600", "1x600"  # a sample every five minutes, for two days
 WITHOUT_LIMIT = "Inf+0x600"
 
 SOUND = {
     COLLECTED: "0+300x600",
     OBSERVED: ALWAYS,
+    KINDS: ALWAYS,
     READY: ALWAYS,
     f'findings{{{HOST}, id="RNG014", severity="info"}}': ALWAYS,
     BUDGET: "4096x600",
@@ -95,7 +98,10 @@ CASES = (
     Case("a sound host", {}, "40h"),
     Case("nothing anywhere", {}, "55m", "65m", "FleetRngNothingCollected", "", base={}),
     Case("stopped to collect", {COLLECTED: NEVER}, "1h5m", "1h20m", "FleetRngNotCollected"),
-    Case("does not answer", {OBSERVED: "1x6 0x600"}, "40m", "55m", "FleetRngHypervisorNotObserved"),
+    Case("does not answer", {OBSERVED: "1x6 0x600"}, "40m", "55m", NOT_OBSERVED),
+    Case("does not answer, and its kind was given", {OBSERVED: NEVER, KINDS: None}, "10m", "20m", NOT_OBSERVED),
+    Case("no hypervisor", {OBSERVED: NEVER, KINDS: NEVER}, "10m", "20m", UNCLEAR),
+    Case("several hypervisors", {OBSERVED: NEVER, KINDS: "2x600"}, "10m", "20m", UNCLEAR),
     Case("did not answer once", {OBSERVED: "1x6 0 1x600"}, "50m"),
     Case("no entropy", {READY: NEVER}, "4m", "10m", "FleetRngCrngNotReady", severity="critical"),
     Case("idle hardware", {finding("RNG003", "warning"): ALWAYS}, "25m", "35m", "FleetRngHardwareRngUnused"),

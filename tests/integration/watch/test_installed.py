@@ -12,18 +12,25 @@ from typing import Any
 
 import pytest
 from integration.role.conftest import Fleet
+from integration.watch.watched import (
+    ALL,
+    CRON,
+    DAEMON,
+    DIRECTORY,
+    HOME,
+    METRICS,
+    PLAYBOOK,
+    PROGRAM,
+    cron_entry,
+    observe,
+    of_guests,
+    only,
+    run_as_cron,
+    samples,
+    there,
+)
 from lab import Host, Lab
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
-DIRECTORY = "/var/lib/prometheus/node-exporter"
-METRICS = f"{DIRECTORY}/fleet-rng.prom"
-HOME = "/usr/local/lib/fleet-rng"
-PROGRAM = f"{HOME}/fleet-rng-watch"
-CRON = "/etc/cron.d/fleet-rng-watch"
-DAEMON = "/usr/sbin/cron"  # a stand-in that nobody starts: the entry's command is run by the tests
-ALL = (HOME, CRON, METRICS)
-PLAYBOOK = "fleet.rng.watch_rng"
 HV1 = ("--limit", "hv1")
 RNG = "<rng model='virtio'><rate bytes='512' period='1000'/><backend model='random'>/dev/urandom</backend></rng>"
 BUDGET = 2048
@@ -45,38 +52,6 @@ def fleet(lab: Lab, tmp_path: Path) -> Fleet:
 @pytest.fixture
 def hv1(lab: Lab) -> Host:
     return lab.host("hv1")
-
-
-def there(host: Host, *paths: str) -> list[str]:
-    return [path for path in paths if host.run("test", "-e", path).returncode == 0]
-
-
-def cron_entry(host: Host) -> tuple[list[str], str, str]:
-    """The times, the user and the command of the entry."""
-    (entry,) = [line for line in host.check("cat", CRON).splitlines() if line[:1] in "*0123456789"]
-    *times, user, command = entry.split(" ", 6)
-    return times, user, command
-
-
-def run_as_cron(host: Host) -> dict[tuple[str, ...], float]:
-    """What the file says after the entry's own command ran as its user; both parsers have to agree."""
-    dummy, user, command = cron_entry(host)
-    host.check("setpriv", "--reuid", user, "--clear-groups", "sh", "-c", command)
-    return samples(host.check("cat", METRICS))
-
-
-def samples(text: str) -> dict[tuple[str, ...], float]:
-    """By name and the values of all labels but the hypervisor's and the guest's name."""
-    found = [
-        {
-            (one.name, *(value for name, value in one.labels.items() if name not in ("hypervisor", "guest"))): one.value
-            for family in parse(text)
-            for one in family.samples
-        }
-        for parse in (parse_prometheus, parse_openmetrics)
-    ]
-    assert found[0] == found[1]
-    return {(key[0].removeprefix("fleet_rng_"), *key[1:]): value for key, value in found[0].items()}
 
 
 def test_installing_is_idempotent_and_check_mode_tells_the_truth(fleet: Fleet, hv1: Host) -> None:
@@ -112,21 +87,12 @@ def test_a_new_interval_changes_the_entry_and_nothing_else(fleet: Fleet, hv1: Ho
 def test_the_metrics_are_what_the_module_observes(fleet: Fleet, hv1: Host) -> None:
     fleet.play(PLAYBOOK, *HV1, "-e", f"virtio_rng_host_budget={BUDGET}")
     written = run_as_cron(hv1)
-    observed = observe(fleet)
+    observed = observe(fleet, "hv1", "libvirt")
     guests = observed["guests"]
     assert len(guests) == 4
-    attached = {
-        ("guest_attached", guest["uuid"], layer): float(bool(guest[layer]))
-        for guest in guests
-        for layer in ("config", "live")
-        if guest[layer] is not None
-    }
-    assert {key: value for key, value in written.items() if key[0] == "guest_attached"} == attached
-    assert set(attached.values()) == {0, 1}
+    assert only(written, "guest_running", "guest_attached") == of_guests(observed)
+    assert set(only(written, "guest_attached").values()) == {0, 1}
     by_name = {guest["name"]: guest["uuid"] for guest in guests}
-    assert {key[1]: value for key, value in written.items() if key[0] == "guest_running"} == {
-        guest["uuid"]: float(guest["running"]) for guest in guests
-    }
     assert {key[1]: value for key, value in written.items() if key[0] == "guest_needs_restart"} == {
         uuid: float(name == "waits") for name, uuid in by_name.items()
     }
@@ -141,19 +107,8 @@ def test_the_metrics_are_what_the_module_observes(fleet: Fleet, hv1: Host) -> No
     assert ("RNG003", "warning") in {key[1:] for key in written if key[0] == "findings"}
     assert written["host_crng_ready",] == float(host["crng_ready"])
     assert written["hypervisor_observed",] == 1
+    assert written["hypervisor_kinds",] == 1
     assert ("hypervisor_info", "libvirt", host["hypervisor"]["version"], host["kernel"]["release"]) in written
-
-
-def observe(fleet: Fleet) -> dict[str, Any]:
-    target = fleet.directory / "observed.json"
-    save = {"content": "{{ observed | to_json }}", "dest": str(target)}
-    tasks = [
-        {"fleet.rng.libvirt_rng_info": {}, "register": "observed", "become": True},
-        {"ansible.builtin.copy": save, "delegate_to": "localhost", "vars": {"ansible_connection": "local"}},
-    ]
-    fleet.play([{"hosts": "hv1", "gather_facts": False, "tasks": tasks}])
-    document: dict[str, Any] = json.loads(target.read_text())
-    return document
 
 
 def test_it_runs_without_root_where_the_directory_is_not_roots(fleet: Fleet, hv1: Host) -> None:
@@ -185,12 +140,13 @@ def test_a_guest_is_called_what_it_likes(fleet: Fleet, hv1: Host, lab: Lab) -> N
 
 def test_a_machine_without_libvirt(fleet: Fleet, lab: Lab) -> None:
     machine = lab.host("machine1")
-    only = ("--limit", "machine1", "-e", "rng_hypervisors=all")
-    fleet.play(PLAYBOOK, *only, "-e", "rng_report_watch_uri=")
+    limit = ("--limit", "machine1", "-e", "rng_hypervisors=all")
+    fleet.play(PLAYBOOK, *limit, "-e", "rng_report_watch_hypervisor=none")
     assert run_as_cron(machine)["hypervisor_observed",] == 1
-    assert "fleet-rng-watch: cannot open qemu:///system for reading: " in fleet.play(PLAYBOOK, *only)
+    shown = fleet.play(PLAYBOOK, *limit, "-e", "virtio_rng_hypervisor=libvirt")
+    assert "fleet-rng-watch: cannot open qemu:///system for reading: " in shown
     assert run_as_cron(machine)["hypervisor_observed",] == 0
-    done = machine.run("/usr/bin/python3", "-I", PROGRAM, "--directory", DIRECTORY)
+    done = machine.run("/usr/bin/python3", "-I", PROGRAM, "--directory", DIRECTORY, "--hypervisor", "libvirt")
     assert done.returncode == 1
     assert done.stderr.startswith("fleet-rng-watch: cannot open qemu:///system for reading: ")
     assert done.stderr.count("\n") == 1

@@ -22,6 +22,7 @@ SERVICE, TIMER = "fleet-rng-watch.service", "fleet-rng-watch.timer"
 UNITS = tuple(f"/etc/systemd/system/{unit}" for unit in (SERVICE, TIMER))
 HOME = "/usr/local/lib/fleet-rng"
 CRON = "/etc/cron.d/fleet-rng-watch"
+GUESTS = "/tmp/guests"  # noqa: S108  of a host that nobody else is on
 NEXT = "NextElapseUSecMonotonic"
 PLAYBOOK = "fleet.rng.watch_rng"
 OPTIONS = ("--limit", "booted", "-e", f"ansible_port={PORT}")
@@ -88,7 +89,7 @@ def test_a_new_interval_reaches_the_timer(fleet: Fleet, systemd: Systemd) -> Non
 
 def test_a_failed_look_fails_the_unit_and_the_timer_goes_on(fleet: Fleet, systemd: Systemd) -> None:
     shown = fleet.play(PLAYBOOK, *OPTIONS, "-e", "rng_report_watch_uri=test:///nowhere")
-    assert "The metrics are written; the hypervisor did not answer." in shown
+    assert "The metrics of the host are written; its guests were not seen." in shown
     assert values(systemd)["hypervisor_observed"] == 0
     wait_for(
         "the unit's failure", lambda: systemd.properties(SERVICE, "ActiveState", "Result")["ActiveState"] == "failed"
@@ -119,6 +120,27 @@ def test_systemd_finds_nothing_wrong_with_the_units(fleet: Fleet, systemd: Syste
     done = systemd.run("systemd-analyze", "verify", *UNITS)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     systemd.check("systemd-analyze", "security", "--no-pager", "--threshold=20", SERVICE)  # of 100: the worst
+
+
+def test_what_only_root_sees_is_seen_from_inside_the_unit(fleet: Fleet, systemd: Systemd) -> None:
+    """A QEMU of another user, with a socket where the unit of libvirt's hosts cannot look."""
+    home = f"{GUESTS}/its own"
+    systemd.check("install", "-d", "-o", "nobody", "-m", "700", GUESTS, home)
+    systemd.check("install", "-d", "-o", "nobody", DIRECTORY)
+    words = "qemu-system-x86_64 -name one -M none,accel=tcg -S -nodefaults -display none"
+    words += f" -pidfile {GUESTS}/pid -qmp unix:socket,server=on,wait=off </dev/null >log 2>&1 &"
+    systemd.check("setpriv", "--reuid=nobody", "--clear-groups", "sh", "-c", f"cd '{home}' && {words}")
+    wait_for("its monitor", lambda: systemd.run("test", "-S", f"{home}/socket").returncode == 0)
+    try:
+        fleet.play(PLAYBOOK, *OPTIONS, "-e", "virtio_rng_hypervisor=qemu")
+        assert systemd.properties(SERVICE, "User", "Result") == {"User": "root", "Result": "success"}
+        found = values(systemd)
+        assert (found["hypervisor_observed"], found["guest_running"], found["guest_attached"]) == (1, 1, 0)
+        done = systemd.run("systemd-analyze", "verify", *UNITS)
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    finally:
+        systemd.check("sh", "-c", f"kill $(cat {GUESTS}/pid)")
+        systemd.check("rm", "-rf", GUESTS)
 
 
 def test_absent_stops_and_removes_it(fleet: Fleet, systemd: Systemd) -> None:

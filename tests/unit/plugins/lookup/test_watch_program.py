@@ -27,7 +27,7 @@ def test_the_program_runs_with_nothing_but_python(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text(look(), encoding="utf-8")
     # -S leaves out site-packages: no Ansible, no libvirt, nothing that is installed here.
-    command = [sys.executable, "-I", "-S", str(program)]
+    command = [sys.executable, "-I", "-S", str(program), "--hypervisor", "libvirt"]
     found = subprocess.run([*command, "--stdout"], capture_output=True, text=True, timeout=60, check=False, cwd="/")
     assert found.returncode == 1  # there is no libvirt to be observed with
     assert "python3-libvirt" in found.stderr
@@ -38,20 +38,39 @@ def test_the_program_runs_with_nothing_but_python(tmp_path: Path) -> None:
     assert version.stdout == f"fleet-rng-watch {expected}\n"
 
 
+@pytest.mark.parametrize("kind", ["qemu", "proxmox", "ganeti"])
+def test_other_kinds_need_no_binding_of_libvirt(kind: str, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(look(), encoding="utf-8")
+    command = [sys.executable, "-I", "-S", str(program), "--stdout", "--hypervisor", kind]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    assert found.returncode in (0, 1), found.stderr  # whether it is there is another thing
+    assert "libvirt" not in found.stderr
+    assert "fleet_rng_hypervisor_observed" in found.stdout
+
+
 def test_it_is_the_same_every_time() -> None:
     assert look() == look()
 
 
 def test_it_is_the_collections_own_code() -> None:
     text = look()
-    for name in ("watch", "metrics", "kernel/interpret", "backend/libvirt_observer"):
+    for name in (
+        "watch",
+        "metrics",
+        "kernel/interpret",
+        "backend/libvirt",
+        "backend/qemu",
+        "backend/proxmox",
+        "backend/ganeti",
+    ):
         source = (ROOT / "plugins" / "module_utils" / f"{name}.py").read_text(encoding="utf-8")
         assert source in text
 
 
-def test_it_brings_nothing_that_looks_into_guests_or_changes_them() -> None:
+def test_it_brings_none_of_the_runners_that_change_or_measure_guests() -> None:
     text = look()
-    for name in ("backend.libvirt", "backend.guest_view", "transport.process", "transport.source", "converge"):
+    for name in ("module.apply", "module.convergence", "module.restart", "module.views", "module.info"):
         assert f"SOURCES['fleet_rng.{name}']" not in text
 
 

@@ -112,6 +112,12 @@ def test_a_hypervisor_that_was_observed_and_not_planned_counts_its_guests() -> N
     assert values(text, "guests", "state")["unknown",] == 1
 
 
+@pytest.mark.parametrize("kinds", [(), ("libvirt",), ("libvirt", "ganeti")])
+def test_kinds_are_counted_where_they_were_looked_for(kinds: tuple[str, ...]) -> None:
+    assert values(render([host(kinds=kinds)]), "hypervisor_kinds") == {(): len(kinds)}
+    assert values(render([host(kinds=None)]), "hypervisor_kinds") == {}
+
+
 def test_guests_are_counted() -> None:
     waiting = {**OUTCOME, "live": "needs_restart"}
     finding = {"id": "RNG101", "severity": "error"}

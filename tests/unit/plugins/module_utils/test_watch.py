@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils import watch
+from ansible_collections.fleet.rng.plugins.module_utils.device import Rate, RngDevice, Source
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
+from ansible_collections.fleet.rng.plugins.module_utils.observation import (
+    LOCK,
+    TEMPLATE,
+    FoundDevice,
+    ObservedGuest,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 RNG = "<rng model='virtio'><rate bytes='{}' period='{}'/><backend model='random'>/dev/urandom</backend></rng>"
@@ -33,7 +40,8 @@ def read(text: str) -> dict[tuple[str, ...], float]:
 
 
 def run(directory: Path, *options: str) -> tuple[int, dict[tuple[str, ...], float]]:
-    code = watch.main("1.2.3", ["--directory", str(directory), "--name", "hv1", *options])
+    kind = () if "--hypervisor" in options else ("--hypervisor", "libvirt")
+    code = watch.main("1.2.3", ["--directory", str(directory), "--name", "hv1", *kind, *options])
     return code, read((directory / watch.FILE).read_text(encoding="utf-8"))
 
 
@@ -108,18 +116,140 @@ def test_a_hypervisor_that_does_not_answer_leaves_the_host(
 
 def test_a_hypervisor_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     forever = threading.Event()
-    monkeypatch.setattr(watch, "_guests", lambda uri, budget: forever.wait() and {})
-    document = watch.look("hv1", "test:///hangs", 0, 0.1)
+    monkeypatch.setattr(watch, "_guests", lambda backend, budget: forever.wait() and {})
+    document = watch.look("hv1", watch.Target("libvirt", "test:///hangs"), 0, 0.1)
     forever.set()
     assert document["error"] == "no answer within 1 seconds while observing the guests"
     assert document["rng"]["kernel"]["release"]
 
 
-def test_no_uri_means_no_guests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_none_means_no_guests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(watch, "_guests", None)
-    code, samples = run(tmp_path, "--uri", "")
+    monkeypatch.setattr(watch, "recognize", None)
+    code, samples = run(tmp_path, "--hypervisor", "none")
     assert code == watch.WRITTEN
     assert samples["hypervisor_observed",] == 1
+    assert ("hypervisor_kinds",) not in samples
+
+
+class Backend:
+    """Whatever runs guests; it notes how it is asked."""
+
+    def __init__(self, *guests: ObservedGuest) -> None:
+        self.guests, self.asked = guests, ""
+
+    def session(self, *, readonly: bool) -> Backend:
+        assert readonly
+        return self
+
+    def observe_all(self) -> list[ObservedGuest]:
+        self.asked = "guests"
+        return list(self.guests)
+
+    def hypervisor(self, session: Backend) -> dict[str, Any]:
+        assert session.asked == "guests", "plain QEMU is known by its guests only"
+        return {"kind": "proxmox", "version": "9.2.1", "rng_models": None, "rng_backends": None}
+
+
+FOUND = FoundDevice(RngDevice(Source.parse("/dev/urandom"), Rate(1024, 1000)))
+
+
+@pytest.mark.parametrize("option", [(), ("--hypervisor", "proxmox")])
+def test_every_kind_has_the_same_metrics(
+    option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    guests = (
+        ObservedGuest("web1", "u1", running=True, config=(FOUND,), live=(), number="101", blocked=((LOCK, "backup"),)),
+        ObservedGuest("bad", "u2", running=True, error="cannot be read"),
+        ObservedGuest("golden", "u3", config=(), blocked=((TEMPLATE, "left alone"),)),
+    )
+    monkeypatch.setattr(watch, "_backend", lambda kind, target: Backend(*guests))
+    monkeypatch.setattr(watch, "recognize", lambda: ("proxmox",))
+    code, samples = run(tmp_path, *(option or ("--hypervisor", "auto")))
+    assert code == watch.WRITTEN
+    assert samples.get(("hypervisor_kinds",)) == (None if option else 1)
+    assert next(key for key in samples if key[0] == "hypervisor_info")[1:3] == ("proxmox", "9.2.1")
+    assert {key: value for key, value in samples.items() if key[0].startswith("guest_")} == {
+        ("guest_running", "web1"): 1,
+        ("guest_running", "bad"): 1,
+        ("guest_attached", "web1", "config"): 1,
+        ("guest_attached", "web1", "live"): 0,
+        ("guest_needs_restart", "web1"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ((), "no hypervisor was recognized on this host"),
+        (("libvirt", "proxmox"), "several kinds of hypervisor are on this host: libvirt, proxmox; set "),
+    ],
+)
+def test_a_host_that_is_no_clear_case_says_so_and_has_its_own_metrics(
+    found: tuple[str, ...],
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(watch, "_backend", None)
+    monkeypatch.setattr(watch, "recognize", lambda: found)
+    code, samples = run(tmp_path, "--hypervisor", "auto")
+    assert code == watch.UNOBSERVED
+    assert capsys.readouterr().err.startswith(f"fleet-rng-watch: {why}")
+    assert samples["hypervisor_kinds",] == len(found)
+    assert samples["hypervisor_observed",] == 0
+    assert ("host_entropy_available_bits",) in samples
+
+
+def test_it_prints_what_it_recognizes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = b"fleet-rng-kinds\nruns libvirt\nruns ganeti\nend\n"
+    monkeypatch.setattr(watch, "bounded_run", lambda command, seconds: (0, answer, ""))
+    assert watch.main("", ["--recognize"]) == watch.WRITTEN
+    assert capsys.readouterr().out == "libvirt ganeti\n"
+
+
+def test_a_host_without_a_shell_has_its_own_metrics(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(watch, "bounded_run", lambda command, seconds: (127, b"", ""))
+    code, samples = run(tmp_path, "--hypervisor", "auto")
+    assert (code, samples["hypervisor_observed",]) == (watch.UNOBSERVED, 0)
+
+
+@pytest.mark.parametrize("kind", ["libvirt", "qemu", "proxmox", "ganeti"])
+def test_the_backend_is_that_of_the_modules(kind: str) -> None:
+    backend = watch._backend(kind, watch.Target())
+    assert type(backend).__module__.endswith(f"module_utils.backend.{kind}")
+
+
+def test_plain_qemu_is_told_where_its_guests_are(tmp_path: Path) -> None:
+    file = tmp_path / "qemu.json"
+    file.write_text('{"sockets": ["/srv/*.qmp"], "processes": false, "configs": {"a b": "/srv/a"}, "config_dir": ""}')
+    options = watch._backend("qemu", watch.Target(qemu=str(file))).options
+    assert options.sockets == ("/srv/*.qmp",)
+    assert options.processes is False
+    assert options.configs == (("a b", "/srv/a"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
+        ("[]", "allowed is an object with sockets, processes, configs, config_dir"),
+        ('{"socket": []}', "allowed is an object"),
+        ('{"sockets": "/srv"}', "sockets is no list"),
+        ('{"configs": {"a": "relative"}}', "an absolute path"),
+    ],
+)
+def test_options_that_are_wrong_leave_the_host(
+    text: str | None, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "qemu.json"
+    if text is not None:
+        file.write_text(text)
+    code, samples = run(tmp_path, "--hypervisor", "qemu", "--qemu", str(file))
+    assert (code, samples["hypervisor_observed",]) == (watch.UNOBSERVED, 0)
+    assert why in capsys.readouterr().err
 
 
 def test_a_host_whose_files_cannot_be_read_keeps_its_old_metrics(
@@ -144,12 +274,22 @@ def test_names_of_guests_are_only_text(hypervisor: Any, tmp_path: Path) -> None:
 
 
 def test_the_text_can_be_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert watch.main("", ["--stdout", "--uri", "", "--directory", str(tmp_path / "nowhere")]) == watch.WRITTEN
+    assert (
+        watch.main("", ["--stdout", "--hypervisor", "none", "--directory", str(tmp_path / "nowhere")]) == watch.WRITTEN
+    )
     assert read(capsys.readouterr().out)["hypervisor_observed",] == 1
 
 
 @pytest.mark.parametrize(
-    "options", [["--budget", "-1"], ["--budget", "1.5"], ["--timeout", "0"], ["--timeout", "3601"], ["extra"]]
+    "options",
+    [
+        ["--budget", "-1"],
+        ["--budget", "1.5"],
+        ["--timeout", "0"],
+        ["--timeout", "3601"],
+        ["extra"],
+        ["--hypervisor", "xen"],
+    ],
 )
 def test_mistaken_options_are_refused(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -200,13 +340,13 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
 
     (tmp_path / watch.FILE).write_text("old")
     monkeypatch.setattr(os, "fsync", full)
-    assert watch.main("", ["--uri", "", "--directory", str(tmp_path)]) == watch.UNWRITTEN
+    assert watch.main("", ["--hypervisor", "none", "--directory", str(tmp_path)]) == watch.UNWRITTEN
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
     assert f"cannot write the metrics to {tmp_path}: No space left on device" in capsys.readouterr().err
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert watch.main("", ["--uri", "", "--directory", str(tmp_path / "no")]) == watch.UNWRITTEN
+    assert watch.main("", ["--hypervisor", "none", "--directory", str(tmp_path / "no")]) == watch.UNWRITTEN
     assert "No such file or directory" in capsys.readouterr().err
 
 
