@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.plugins.plugin_utils import kinds
 from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
+from ansible_collections.fleet.rng.plugins.plugin_utils.module_defaults import with_defaults
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "kind": {"type": "str", "required": True, "choices": list(kinds.KINDS)},
@@ -37,10 +38,13 @@ class ActionModule(ActionBase):
         options, mistakes = validate("rng_converge", ARGUMENT_SPEC, self._task.args)
         if mistakes:
             return {**result, "failed": True, "msg": mistakes}
+        # What is not given is left to module_defaults, and to the module, whose defaults are the same.
+        options = {name: value for name, value in options.items() if name in self._task.args}
         try:
             module, arguments = kinds.converging(options["kind"], options)
         except RngError as error:
             return {**result, "failed": True, "msg": str(error)}
+        arguments = with_defaults(module, arguments, self._task, self._templar)
         answer: dict[str, Any] = self._execute_module(
             module_name=module, module_args=arguments, task_vars=task_vars, wrap_async=False
         )

@@ -12,6 +12,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.plugins.module_utils.host_kind import COMMAND, recognized, the_only
 from ansible_collections.fleet.rng.plugins.plugin_utils import kinds
 from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
+from ansible_collections.fleet.rng.plugins.plugin_utils.module_defaults import with_defaults
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "kind": {"type": "str", "default": kinds.AUTO, "choices": [kinds.AUTO, *kinds.KINDS]},
@@ -39,6 +40,8 @@ class ActionModule(ActionBase):
         options, mistakes = validate("rng_observe", ARGUMENT_SPEC, self._task.args)
         if mistakes:
             return {**result, "failed": True, "msg": mistakes}
+        # What is not given is left to module_defaults, and to the module, whose defaults are the same.
+        options = {name: value for name, value in options.items() if name in ("kind", *self._task.args)}
         become = self._connection.become
         self._connection.set_become_plugin(None)  # until something needs it
         try:
@@ -48,7 +51,8 @@ class ActionModule(ActionBase):
             module, arguments = kinds.observing(kind, options)
         except RngError as error:
             return {**result, "failed": True, "msg": str(error)}
-        if kinds.needs_root(kind, options):
+        arguments = with_defaults(module, arguments, self._task, self._templar)
+        if kinds.needs_root(kind, arguments):
             self._connection.set_become_plugin(become)
         answer: dict[str, Any] = self._execute_module(
             module_name=module, module_args=arguments, task_vars=task_vars, wrap_async=False

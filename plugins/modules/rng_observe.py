@@ -15,6 +15,7 @@ description:
     plain QEMU, Proxmox VE and Ganeti. Its result is the result of this task.
   - Finding out costs one command of the shell and no module. With O(kind) given it is not asked.
   - Nothing is changed.
+  - C(module_defaults) of that module count for what is not given here.
   - Where the task has C(become), it is used only if it is needed, which is on kinds other than libvirt, and with
     O(sources), O(guest_view) or O(host_view).
 options:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import pytest
 import yaml
 from ansible_collections.fleet.rng.plugins.action import rng_observe
 from ansible_collections.fleet.rng.plugins.module_utils import host_kind
+from ansible_collections.fleet.rng.plugins.module_utils.module.views import VIEWS_SPEC
 from ansible_collections.fleet.rng.plugins.modules import rng_observe as twin
 
 
@@ -28,7 +29,9 @@ class Connection:
         self.become = plugin
 
 
-def run(connection: Connection, stdout: str = "", **options: Any) -> dict[str, Any]:
+def run(
+    connection: Connection, stdout: str = "", defaults: dict[str, Any] | None = None, **options: Any
+) -> dict[str, Any]:
     task = MagicMock(args=options, async_val=0, check_mode=False, environment=None)
     action = rng_observe.ActionModule(task, connection, MagicMock(), MagicMock(), MagicMock(), MagicMock())
 
@@ -43,17 +46,14 @@ def run(connection: Connection, stdout: str = "", **options: Any) -> dict[str, A
 
     action._low_level_execute_command = command
     action._execute_module = module
-    return action.run(task_vars={})
-
-
-VIEWS = {"guest_view": False, "guest_exec": False, "host_view": False, "monitor": False, "timeout": 10}
+    with patch.object(rng_observe, "with_defaults", lambda module, given, *dummy: {**(defaults or {}), **given}):
+        return action.run(task_vars={})
 
 
 def test_a_kind_that_is_given_is_not_asked_for() -> None:
     connection = Connection()
     result = run(connection, kind="libvirt", options={"libvirt": {"uri": "test:///default"}})
-    arguments = {"sources": [], **VIEWS, "uri": "test:///default"}
-    assert connection.ran == [("fleet.rng.libvirt_rng_info", None, arguments)]
+    assert connection.ran == [("fleet.rng.libvirt_rng_info", None, {"uri": "test:///default"})]
     assert result["guests"] == []
     assert "failed" not in result
 
@@ -71,6 +71,14 @@ def test_root_only_where_it_is_needed(kind: str, options: dict[str, Any]) -> Non
     connection = Connection()
     run(connection, f"fleet-rng-kinds\nruns {kind}\nend\n", **options)
     assert [ran[:2] for ran in connection.ran] == [("command", None), (f"fleet.rng.{kind}_rng_info", "sudo")]
+
+
+def test_module_defaults_are_below_what_is_given_and_may_need_root() -> None:
+    connection = Connection()
+    defaults = {"timeout": 30, "guest_view": True, "uri": "test:///nowhere"}
+    run(connection, defaults=defaults, kind="libvirt", options={"libvirt": {"uri": "test:///default"}}, timeout=20)
+    arguments = {"timeout": 20, "guest_view": True, "uri": "test:///default"}
+    assert connection.ran == [("fleet.rng.libvirt_rng_info", "sudo", arguments)]
 
 
 def test_several_kinds_are_an_error_and_nothing_runs() -> None:
@@ -96,3 +104,8 @@ def test_the_options_are_those_of_the_documentation() -> None:
     assert {
         name: {key: option[key] for key in keys if key in option} for name, option in documented.items()
     } == rng_observe.ARGUMENT_SPEC
+
+
+def test_what_is_not_given_is_as_if_it_were() -> None:
+    for name, specification in VIEWS_SPEC.items():
+        assert specification.get("default") == rng_observe.ARGUMENT_SPEC[name].get("default")
