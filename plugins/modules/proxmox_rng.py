@@ -12,8 +12,8 @@ version_added: 0.1.0
 short_description: Give guests of a Proxmox VE node the virtio RNG that they should have
 description:
   - Gives each guest in O(devices) the virtio random number generator asked for, as C(rng0) of its configuration,
-    through C(pvesh), the node's own API command. No file is written. Nothing is restarted unless
-    O(devices[].restart) allows it.
+    through the API of Proxmox VE, by the node's own command C(pvesh) or over HTTPS (O(api_host)). No file is
+    written. Nothing is restarted unless O(devices[].restart) allows it.
   - A guest has at most one RNG there, and none can be plugged while it runs. A change of a running guest is pending
     until it is shut down and started again, so RV(guests[].live) is V(needs_restart). A reboot from inside is not
     enough.
@@ -24,8 +24,8 @@ description:
   - All guests are handled side by side. One that fails does not stop the others. The task fails at its end and says
     which guests, of how many, and why.
 notes:
-  - Runs on the node, as root, for the guests that the node has. Containers (LXC) have no RNG and are not guests
-    here.
+  - Runs on the node, as root, or with O(api_host) anywhere, for the guests that the node has. Containers (LXC) have no
+    RNG and are not guests here.
   - The sources are V(/dev/urandom), V(/dev/random) and V(/dev/hwrng). There are no driver options, and no model but
     V(virtio).
   - What this module writes it recognizes by the order of its keys, C(source=...,period=...,max_bytes=...). Proxmox
@@ -71,6 +71,18 @@ EXAMPLES = r"""
       - guest: scratch
         state: absent
 
+- name: The same from the controller, with a token of the API
+  fleet.rng.proxmox_rng:
+    api_host: pve1.example.com
+    api_user: ansible@pve
+    api_token_id: fleet
+    api_token_secret: "{{ vault_pve_token }}"
+    ca_path: files/pve-root-ca.pem
+    node: pve1
+    devices:
+      - guest: web1
+  delegate_to: localhost
+
 - name: Do what a plan says
   fleet.rng.proxmox_rng:
     devices: "{{ planned.plan.hosts[inventory_hostname].devices }}"
@@ -113,13 +125,15 @@ guests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.fleet.rng.plugins.module_utils.backend.proxmox import Backend
 from ansible_collections.fleet.rng.plugins.module_utils.module.apply import run
 from ansible_collections.fleet.rng.plugins.module_utils.module.arguments import CONVERGE_SPEC
+from ansible_collections.fleet.rng.plugins.module_utils.module.proxmox import PROXMOX_SPEC, REQUIRED_BY, backend_of
 
 
 def main():
-    run(AnsibleModule(argument_spec=CONVERGE_SPEC, supports_check_mode=True), Backend())
+    spec = {**CONVERGE_SPEC, **PROXMOX_SPEC}
+    module = AnsibleModule(argument_spec=spec, required_by=REQUIRED_BY, supports_check_mode=True)
+    run(module, backend_of(module.params))
 
 
 if __name__ == "__main__":

@@ -16,11 +16,17 @@ description:
   - It changes nothing. One call of the API lists the guests. Their configurations are read from
     C(/etc/pve/qemu-server), where the node publishes them, because no call of the API returns those of several
     guests. A guest whose file cannot be read there is asked for through the API by itself.
+  - With O(api_host) it runs on any machine. Each guest is then one call of the API, eight of them at a time, and
+    nothing is known of the node's own kernel.
 notes:
   - Each command for an agent is a call of C(pvesh), which takes about a second on some nodes. With O(guest_view), and
     without O(guest_exec), a guest is asked for about twelve things, so give it a longer O(timeout) there. Programs in
     guests (O(guest_exec)) need Proxmox VE 8 or later.
-  - Runs on the node, as root. Guests on other nodes of the cluster, and containers (LXC), are not listed.
+  - Runs on the node, as root, or with O(api_host) anywhere. Guests on other nodes of the cluster, and containers (LXC),
+    are not listed.
+  - Where guests share the UUID of their SMBIOS, or have none, the cluster's name is needed, for which a token needs
+    C(Sys.Audit) on C(/). Asking agents takes C(VM.GuestAgent.Unrestricted) on the guests, or C(VM.Monitor) before
+    Proxmox VE 9.
 extends_documentation_fragment:
   - fleet.rng.proxmox
   - fleet.rng.views
@@ -37,6 +43,16 @@ seealso:
 EXAMPLES = r"""
 - name: Observe the node and its guests
   fleet.rng.proxmox_rng_info:
+  register: observed
+
+- name: Observe them from the controller, with a token of the API
+  fleet.rng.proxmox_rng_info:
+    api_host: pve1.example.com
+    api_user: ansible@pve
+    api_token_id: fleet
+    api_token_secret: "{{ vault_pve_token }}"
+    node: pve1
+  delegate_to: localhost
   register: observed
 
 - name: Name the running guests that have no RNG
@@ -56,6 +72,7 @@ RETURN = r"""
 host:
   description:
     - The kernel RNG of the node, as RV(fleet.rng.rng_info#module:rng) describes it, and the hypervisor.
+    - With O(api_host) nothing is known of the former, and its C(unreadable) says why.
   returned: success
   type: dict
   contains:
@@ -83,7 +100,8 @@ host:
     sources:
       description:
         - Of each of O(sources) why a guest cannot live on it on this node, or V(null) where it can.
-        - Empty when none were asked for.
+        - Empty when none were asked for. With O(api_host) none is tried, and V(/dev/hwrng) is missing here unless a
+          guest of the node runs with it.
       type: dict
       sample: {"/dev/urandom": null, "/dev/hwrng": "source /dev/hwrng: No such file or directory"}
 guests:
@@ -186,6 +204,7 @@ guests:
         - What the node sees of the guest's QEMU, with the keys of
           RV(fleet.rng.libvirt_rng_info#module:guests[].host_view).
         - V(null) without O(host_view), and for guests that are not among O(guests).
+        - With O(api_host) its C(status) is V(out of sight), and everything in it is V(null).
       type: dict
       contains:
         qemu:
@@ -202,14 +221,15 @@ guests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.fleet.rng.plugins.module_utils.backend.proxmox import Backend
 from ansible_collections.fleet.rng.plugins.module_utils.module.info import run
+from ansible_collections.fleet.rng.plugins.module_utils.module.proxmox import PROXMOX_SPEC, REQUIRED_BY, backend_of
 from ansible_collections.fleet.rng.plugins.module_utils.module.views import VIEWS_SPEC
 
 
 def main():
-    spec = {"sources": {"type": "list", "elements": "str", "default": []}, **VIEWS_SPEC}
-    run(AnsibleModule(argument_spec=spec, supports_check_mode=True), Backend())
+    spec = {"sources": {"type": "list", "elements": "str", "default": []}, **VIEWS_SPEC, **PROXMOX_SPEC}
+    module = AnsibleModule(argument_spec=spec, required_by=REQUIRED_BY, supports_check_mode=True)
+    run(module, backend_of(module.params))
 
 
 if __name__ == "__main__":

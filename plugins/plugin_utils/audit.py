@@ -57,8 +57,8 @@ def _row(name: str, rng: Any) -> tuple[str, ...]:
     cells = (
         name,
         rng["role"],
-        rng["kernel"]["release"],
-        current or "none",
+        rng["kernel"]["release"] or "-",
+        current or ("unknown" if rng["available"] is None else "none"),
         " ".join(others) or "-",
         " ".join(rng["cpu"] or ()) or "-",
         _entropy(rng),

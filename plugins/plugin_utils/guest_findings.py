@@ -172,7 +172,8 @@ NOT_SEEN_OPEN = Kind(
     "RNG126",
     "info",
     "Whether its QEMU has the source open could not be seen: {why}.",
-    "Looking into another user's process needs root: leave virtio_rng_become at true.",
+    "Looking into another user's process needs root on the hypervisor itself: leave virtio_rng_become at true. Over "
+    "the API of Proxmox VE (virtio_rng_proxmox_api_host) it cannot be seen.",
 )
 NOT_MEASURED = Kind(
     "RNG127",

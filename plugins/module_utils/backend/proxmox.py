@@ -1,11 +1,14 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One Proxmox VE node as a hypervisor: its API command and its codec joined.
+"""One Proxmox VE node as a hypervisor: its API, by command or over HTTPS, and its codec joined.
 
 No call of the API returns the configurations of several guests. So one call lists the guests of the node, and their
 configurations are read where the node publishes them, which costs a file each instead of a program start each; a guest
 whose file cannot be read is asked for by itself. Everything is changed through the API.
+
+Over HTTPS there are no files, so each guest is a call, and several are under way at once. Of the node's machine nothing
+is known then, and what this one has is not taken for it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..codec import proxmox as codec
 from ..converge import Capabilities
@@ -29,9 +32,11 @@ from ..errors import (
 from ..observation import LOCK, TEMPLATE, FoundDevice, ObservedGuest
 from ..text import printable
 from ..transport.proxmox import CONFIG_DIR, GoneError, ModifiedError, Pvesh, RefusedError, read_config
+from ..transport.proxmox_api import NO_RIGHTS, Access, Api
 from ..transport.source import check_source
 from . import proxmox_views
 from .guest_view import GuestOptions
+from .side_by_side import side_by_side
 
 CAPABILITIES = Capabilities(
     max_bytes=MAX_BYTES,
@@ -44,12 +49,13 @@ CAPABILITIES = Capabilities(
     restart=True,
 )
 
-_GUESTS = "/nodes/localhost/qemu"  # the API takes localhost for the node that answers
 _NAMESPACE = uuid.UUID("5b8f0a53-6b60-4f0e-9a2c-0d3f6f0a4f5e")
 _WRITES = 3  # as often somebody else may change other things of the same guest
 AGENT_OUTPUT = 20 * 1024 * 1024  # a file of 16 MiB, which is what the API reads at most
 _RESTING = ("suspended",)  # the lock of a guest whose memory is on disk: it runs no longer
 _ROOT = (0, 0)  # what Proxmox VE runs its QEMU processes as
+_READERS = 8  # calls over HTTPS at once
+_HWRNG = "/dev/hwrng"  # the one source that not every node has
 
 
 @dataclass(frozen=True)
@@ -61,18 +67,29 @@ class _Record:
 
 
 class Session:
-    """What can be done on the node. It has no connection: every call is a command of its own."""
+    """What can be done on the node. It keeps no connection: every call is one of its own."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
-        self.pvesh = backend.pvesh
+    def __init__(self, backend: Backend, api: Union[Pvesh, Api]) -> None:
+        self.backend, self.api = backend, api
+        self.guests = f"/nodes/{api.node}/qemu"
 
     def observe_all(self, models: Optional[Mapping[str, str]] = None) -> List[ObservedGuest]:
         """Every guest, by name and number. With ``models``, only those with these names, UUIDs or numbers.
 
         A name that several guests of the node have gets the number behind it.
         """
-        seen = [(listed, *self._read_or_error(listed)) for listed in self._list()]
+        found = self._list()
+        if not found and self.api.elsewhere:
+            self._check_rights()
+        read = side_by_side(self._read_or_error, found, _READERS if self.api.elsewhere else 1)
+        seen = [(listed, *answer) for listed, answer in zip(found, read)]
+        self.backend.proven = {
+            str(device.device.source)
+            for listed, config, dummy in seen
+            if config is not None and listed.running
+            for device in config.devices(current=True)
+            if device.device is not None
+        }
         uuids = self._uuids([(listed, config) for listed, config, dummy in seen])
         times = Counter(listed.name for listed, dummy_config, dummy_error in seen)
         guests = []
@@ -85,9 +102,18 @@ class Session:
 
     def _list(self) -> List[codec.Listed]:
         try:
-            return codec.parse_list(self.pvesh.get(_GUESTS))
+            return codec.parse_list(self.api.get(self.guests))
         except (GuestError, InvalidValueError) as error:
             raise HypervisorError(f"the guests of this node cannot be listed: {error}") from error
+
+    def _check_rights(self) -> None:
+        """The list has only guests that the token may see, and says nothing of others."""
+        try:
+            rights = self.api.get("/access/permissions")
+        except GuestError as error:
+            raise HypervisorError(str(error)) from error
+        if not any(isinstance(held, dict) and held.get("VM.Audit") for held in (rights or {}).values()):
+            raise HypervisorError(NO_RIGHTS)
 
     def _read_or_error(self, listed: codec.Listed) -> Tuple[Optional[codec.GuestConfig], str]:
         try:
@@ -96,11 +122,11 @@ class Session:
             return None, f"cannot be read: {error}"
 
     def _read(self, vmid: int) -> codec.GuestConfig:
-        raw = read_config(self.backend.config_dir, vmid, codec.MAX_CONFIG)
+        raw = None if self.api.elsewhere else read_config(self.backend.config_dir, vmid, codec.MAX_CONFIG)
         if raw is not None:
             return codec.parse_config(raw)
         try:
-            return codec.parse_pending(self.pvesh.get(f"{_GUESTS}/{vmid}/pending"))
+            return codec.parse_pending(self.api.get(f"{self.guests}/{vmid}/pending"))
         except InvalidValueError as error:
             raise GuestError(str(error)) from error
 
@@ -149,7 +175,7 @@ class Session:
         return self._observed(guest.name, self._status(vmid)[0], config, guest.uuid)
 
     def _status(self, vmid: int) -> Tuple[codec.Listed, Mapping[str, Any]]:
-        status = self.pvesh.get(f"{_GUESTS}/{vmid}/status/current")
+        status = self.api.get(f"{self.guests}/{vmid}/status/current")
         if not isinstance(status, dict):
             raise GuestError("its status is not what the API promises")
         try:
@@ -173,7 +199,7 @@ class Session:
         :raises GuestDownError: when it does not start again.
         """
         vmid = self._record(guest).listed.vmid
-        path = f"{_GUESTS}/{vmid}/status"
+        path = f"{self.guests}/{vmid}/status"
         listed, status = self._status(vmid)
         if _is_managed(status):
             raise LeftRunningError("it is managed by HA, which has to restart it")
@@ -193,7 +219,7 @@ class Session:
     def _try(self, path: str, seconds: float, **parameters: str) -> str:
         """Run a task; whether it did anything is seen by the status of the guest, and this is only why it did not."""
         try:
-            self.pvesh.task(path, seconds, **parameters)
+            self.api.task(path, seconds, **parameters)
             return ""
         except GuestError as error:
             return f" ({error.said if isinstance(error, RefusedError) else error})"
@@ -214,10 +240,10 @@ class Session:
         :raises GuestError: when its RNG or its lock is among that; then somebody has to decide again.
         """
         record = self._record(guest)
-        path = f"{_GUESTS}/{record.listed.vmid}/config"
+        path = f"{self.guests}/{record.listed.vmid}/config"
         for dummy in range(_WRITES):
             try:
-                self.pvesh.set(path, **parameters(record.config), digest=record.config.digest)
+                self.api.set(path, **parameters(record.config), digest=record.config.digest)
                 # The next change is based on what this one made of it.
                 self.backend.records[guest.uuid] = replace(record, config=self._read(record.listed.vmid))
                 return
@@ -233,12 +259,14 @@ class Session:
 
     def guest_view(self, guest: ObservedGuest, options: GuestOptions) -> Dict[str, Any]:
         """What the running guest says through its agent."""
-        path = f"{_GUESTS}/{self._record(guest).listed.vmid}"
-        return proxmox_views.guest_view(path, lambda seconds: Pvesh(seconds, AGENT_OUTPUT), guest, options)
+        path = f"{self.guests}/{self._record(guest).listed.vmid}"
+        return proxmox_views.guest_view(path, lambda seconds: self.api.within(seconds, AGENT_OUTPUT), guest, options)
 
     def host_view(self, guest: ObservedGuest, processes: Mapping[str, int], monitor: bool) -> Dict[str, Any]:
         """What the node sees of the guest's process."""
         vmid = self._record(guest).listed.vmid
+        if self.api.elsewhere:
+            return proxmox_views.no_host_view(self.api.elsewhere, guest.live or (), monitor)
         return proxmox_views.host_view(vmid, processes.get(guest.uuid, 0), guest.live or (), monitor)
 
     def _record(self, guest: ObservedGuest) -> _Record:
@@ -249,22 +277,33 @@ class Session:
 
 
 class Backend:
-    """The guests of the node that the module runs on."""
+    """The guests of the node that the module runs on, or of the one that ``access`` says."""
 
     CAPABILITIES = CAPABILITIES
 
-    def __init__(self, pvesh: Optional[Pvesh] = None, config_dir: str = CONFIG_DIR) -> None:
-        self.pvesh = pvesh or Pvesh()
+    def __init__(
+        self, api: Optional[Pvesh] = None, config_dir: str = CONFIG_DIR, *, access: Optional[Access] = None
+    ) -> None:
+        self.api: Union[Pvesh, Api] = api or Pvesh()
+        self.access = access
         self.config_dir = config_dir
         self.records: Dict[str, _Record] = {}  # by UUID; only one worker at a time has to do with a guest
+        self.proven: Set[str] = set()  # the sources of the guests that run
         self._site: Optional[str] = None
 
+    @property
+    def elsewhere(self) -> str:
+        """Why nothing of the machine that the module runs on is the node's; empty where it is the node."""
+        return self.api.elsewhere
+
     def session(self, readonly: bool = False) -> Session:  # noqa: ARG002  named by callers; there is no connection
-        return Session(self)
+        if self.access is not None and not isinstance(self.api, Api):
+            self.api = Api(self.access)
+        return Session(self, self.api)
 
     def hypervisor(self, session: Session) -> Dict[str, Any]:
         try:
-            answer = session.pvesh.get("/version")
+            answer = session.api.get("/version")
         except GuestError as error:
             raise HypervisorError(str(error)) from error
         version = str(answer.get("version") or "") if isinstance(answer, dict) else ""
@@ -279,25 +318,48 @@ class Backend:
         """What the numbers of the guests are unique in: the cluster, or the only node."""
         if self._site is None:
             try:
-                cluster, node = codec.parse_site(session.pvesh.get("/cluster/status"))
+                cluster, node = codec.parse_site(session.api.get("/cluster/status"))
             except (GuestError, InvalidValueError) as error:
                 raise HypervisorError(f"the name of this cluster cannot be read: {error}") from error
             self._site = f"cluster/{cluster}" if cluster else f"node/{node}"
         return self._site
 
     def processes(self) -> Dict[str, int]:
+        if self.api.elsewhere:
+            return {}  # the numbers are those of another machine
         return {identity: record.listed.pid for identity, record in self.records.items() if record.listed.pid}
 
     def sources(self, dummy_session: Session, names: Sequence[str]) -> Dict[str, Optional[str]]:
-        """Of each source why no guest of this node can live on it, or None."""
-        return {name: _why_unsafe(Source.parse(name)) for name in names}
+        """Of each source why no guest of this node can live on it, or None; without those of which nothing is known."""
+        sources = {name: Source.parse(name) for name in names}
+        return {name: self._why_unsafe(source) for name, source in sources.items() if self._is_known(source)}
 
     def check(self, dummy_session: Session, dummy_guest: ObservedGuest, device: RngDevice) -> None:
         """Refuse a source that the guest would not start with.
 
         :raises UnsafeSourceError: with the reason.
         """
-        check_source(device.source, _ROOT)
+        if not self.api.elsewhere:
+            check_source(device.source, _ROOT)
+        elif not self._is_known(device.source):
+            raise UnsafeSourceError(
+                f"source {device.source}: the API does not tell whether the node has a hardware RNG, without which the "
+                "guest would not start, and no guest that runs there has this source; run on the node itself"
+            )
+
+    def _is_known(self, source: Source) -> bool:
+        """Whether one can tell if guests can live on it. Over the API none is tried, and every Linux has the others."""
+        return not self.api.elsewhere or source.path != _HWRNG or _HWRNG in self.proven
+
+    def _why_unsafe(self, source: Source) -> Optional[str]:
+        if source.kind != "random" or source.path not in codec.PATHS:
+            return f"source {source}: Proxmox VE offers only {', '.join(codec.PATHS)}"
+        try:
+            if not self.api.elsewhere:
+                check_source(source, _ROOT)
+        except UnsafeSourceError as error:
+            return str(error)
+        return None
 
 
 def _spelled(device: RngDevice, config: codec.GuestConfig) -> str:
@@ -325,13 +387,3 @@ def _blocked(config: codec.GuestConfig) -> Tuple[Tuple[str, str], ...]:
     if config.template:
         blocked.append((TEMPLATE, "left alone: it is a template, which never runs"))
     return tuple(blocked)
-
-
-def _why_unsafe(source: Source) -> Optional[str]:
-    if source.kind != "random" or source.path not in codec.PATHS:
-        return f"source {source}: Proxmox VE offers only {', '.join(codec.PATHS)}"
-    try:
-        check_source(source, _ROOT)
-    except UnsafeSourceError as error:
-        return str(error)
-    return None

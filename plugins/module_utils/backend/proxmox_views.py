@@ -4,14 +4,14 @@
 """What a guest of Proxmox VE says through its agent, and what its process has open.
 
 The API has calls of its own for the agent's commands. Here they are turned into the agent's own words, so that the
-guest's view is the same code for every hypervisor. Each command costs the start of a program.
+guest's view is the same code for every hypervisor. Each command costs the start of a program, or a connection.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from ..errors import GuestError, RngError, TimedOutError
 from ..observation import Devices, FoundDevice, ObservedGuest
@@ -19,7 +19,10 @@ from ..text import printable
 from ..transport import process
 from ..transport.agent import ANSWER_LIMIT, NO_AGENT, TIMED_OUT, AgentError
 from ..transport.proxmox import Pvesh, RefusedError
+from ..transport.proxmox_api import Api
 from .guest_view import ERROR, GuestOptions, not_seen, view
+
+Caller = Union[Pvesh, Api]
 
 _MAX_COMMAND_LINE = 1024 * 1024
 _AGENT_ERROR = "Agent error: "
@@ -30,7 +33,7 @@ _TIMED_OUT = "got timeout"
 class Agent:
     """Carries the agent's words over the API: one command in, one answer out."""
 
-    def __init__(self, path: str, connect: Callable[[float], Pvesh]) -> None:
+    def __init__(self, path: str, connect: Callable[[float], Caller]) -> None:
         self.path, self.connect = f"{path}/agent", connect
         self.files: Dict[int, bytes] = {}
         self.commands = {
@@ -61,13 +64,13 @@ class Agent:
             words = error.said.partition(_AGENT_ERROR)[2] or error.said
             return json.dumps({"error": {"class": "GenericError", "desc": words}})
 
-    def _plain(self, pvesh: Pvesh, name: str, dummy: Any) -> Any:
-        return _object(pvesh.get(f"{self.path}/{name[len('guest-') :]}")).get("result")
+    def _plain(self, api: Caller, name: str, dummy: Any) -> Any:
+        return _object(api.get(f"{self.path}/{name[len('guest-') :]}")).get("result")
 
-    def _open(self, pvesh: Pvesh, dummy: str, arguments: Any) -> int:
+    def _open(self, api: Caller, dummy: str, arguments: Any) -> int:
         """The API reads a file in one call. What is found to be a directory is there, and nothing can be read of it."""
         try:
-            answer = _object(pvesh.get(f"{self.path}/file-read", file=arguments["path"]))
+            answer = _object(api.get(f"{self.path}/file-read", file=arguments["path"]))
             content = _bytes(answer.get("content"))
         except RefusedError as error:
             if not error.said.endswith("Is a directory"):
@@ -77,20 +80,20 @@ class Agent:
         self.files[handle] = content[:ANSWER_LIMIT]
         return handle
 
-    def _read(self, dummy_pvesh: Pvesh, dummy_name: str, arguments: Any) -> Dict[str, Any]:
+    def _read(self, dummy_api: Caller, dummy_name: str, arguments: Any) -> Dict[str, Any]:
         chunk = self.files[arguments["handle"]][: arguments["count"]]
         return {"count": len(chunk), "buf-b64": base64.b64encode(chunk).decode("ascii"), "eof": True}
 
-    def _close(self, dummy_pvesh: Pvesh, dummy_name: str, arguments: Any) -> Dict[str, Any]:
+    def _close(self, dummy_api: Caller, dummy_name: str, arguments: Any) -> Dict[str, Any]:
         self.files[arguments["handle"]] = b""
         return {}
 
-    def _exec(self, pvesh: Pvesh, dummy: str, arguments: Any) -> Any:
-        return pvesh.create(f"{self.path}/exec", command=[arguments["path"], *arguments["arg"]])
+    def _exec(self, api: Caller, dummy: str, arguments: Any) -> Any:
+        return api.create(f"{self.path}/exec", command=[arguments["path"], *arguments["arg"]])
 
-    def _exec_status(self, pvesh: Pvesh, dummy: str, arguments: Any) -> Dict[str, Any]:
+    def _exec_status(self, api: Caller, dummy: str, arguments: Any) -> Dict[str, Any]:
         """With numbers for booleans, and the output as it is in place of base64."""
-        answer = _object(pvesh.get(f"{self.path}/exec-status", pid=str(arguments["pid"])))
+        answer = _object(api.get(f"{self.path}/exec-status", pid=str(arguments["pid"])))
         found = {name: bool(answer.get(name)) for name in ("exited", "out-truncated", "err-truncated")}
         code = answer.get("exitcode")
         data = {
@@ -111,12 +114,12 @@ def _bytes(text: Any) -> bytes:
 
 
 def guest_view(
-    path: str, connect: Callable[[float], Pvesh], guest: ObservedGuest, options: GuestOptions
+    path: str, connect: Callable[[float], Caller], guest: ObservedGuest, options: GuestOptions
 ) -> Dict[str, Any]:
     """What the guest says; whatever goes wrong is in it.
 
     :param path: of the guest in the API.
-    :param connect: a command that may take so many seconds.
+    :param connect: the API, whose calls may take so many seconds.
     """
     try:
         return view(Agent(path, connect), guest.live, options)
@@ -126,7 +129,7 @@ def guest_view(
 
 # The host ------------------------------------------------------------------------------------------------------------
 
-SEEN, NO_PROCESS, NOT_ALLOWED = "seen", "no process", "not allowed"
+SEEN, NO_PROCESS, NOT_ALLOWED, OUT_OF_SIGHT = "seen", "no process", "not allowed", "out of sight"
 
 
 def host_view(vmid: int, pid: int, live: Devices, monitor: bool) -> Dict[str, Any]:
@@ -151,6 +154,18 @@ def host_view(vmid: int, pid: int, live: Devices, monitor: bool) -> Dict[str, An
         "open": [_opened(found, files if status == SEEN else None, why) for found in live],
         "qemu": None,
         "qemu_why": "QEMU's own monitor is not reached through the API of Proxmox VE" if monitor else None,
+    }
+
+
+def no_host_view(why: str, live: Devices, monitor: bool) -> Dict[str, Any]:
+    """What is known of the guest's process where its machine cannot be looked at: nothing."""
+    return {
+        "status": OUT_OF_SIGHT,
+        "why": why,
+        "pid": None,
+        "open": [_opened(found, None, why) for found in live],
+        "qemu": None,
+        "qemu_why": why if monitor else None,
     }
 
 

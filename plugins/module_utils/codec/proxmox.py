@@ -253,5 +253,5 @@ def parse_site(answer: Any) -> Tuple[str, str]:
 def entries(answer: Any, key: str) -> Iterable[Mapping[str, Any]]:
     """The entries of a list of objects that all have this key."""
     if not isinstance(answer, list) or not all(isinstance(item, dict) and key in item for item in answer):
-        raise InvalidValueError("the answer of pvesh", answer, f"a list of objects with {key}")
+        raise InvalidValueError("the answer of the API", answer, f"a list of objects with {key}")
     return answer

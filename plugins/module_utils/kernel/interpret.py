@@ -65,6 +65,19 @@ def interpret(snapshot: Snapshot) -> Dict[str, Any]:
     return rng
 
 
+def unseen(why: str) -> Dict[str, Any]:
+    """The value of a hypervisor that is only asked from another machine, whose own files say nothing about it."""
+    rng = interpret({})
+    return {
+        **rng,
+        "crng_why": why,
+        "hwrng": {**rng["hwrng"], "why": why},
+        "role": "host",
+        "role_why": "it is a hypervisor",
+        "unreadable": [{"path": "/", "reason": printable(why)}],
+    }
+
+
 # Small readers -------------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..bounded import bounded
 from ..errors import RngError
-from ..kernel.interpret import interpret
+from ..kernel.interpret import interpret, unseen
 from ..kernel.probe import collect
 from ..observation import ObservedGuest
 from ..text import printable
@@ -34,7 +34,8 @@ def run(module: AnsibleModule, backend: Any) -> None:
 def _observe(backend: Any, sources: Sequence[str]) -> Tuple[Dict[str, Any], List[ObservedGuest]]:
     session = backend.session(readonly=True)
     guests = session.observe_all()  # before the hypervisor, which may be known by its guests only
-    host = interpret(collect("/"))
+    elsewhere = getattr(backend, "elsewhere", "")
+    host = unseen(elsewhere) if elsewhere else interpret(collect("/"))
     host["hypervisor"] = backend.hypervisor(session)
     host["sources"] = backend.sources(session, sources)
     return host, guests

@@ -57,8 +57,15 @@ class RefusedError(GuestError):
 class Pvesh:
     """The command. It has no state, so threads may share it."""
 
+    elsewhere = ""  # the machine that it runs on is the node
+    node = "localhost"  # what the API takes for the node that answers
+
     def __init__(self, seconds: float = SECONDS, limit: int = MAX_OUTPUT) -> None:
         self.seconds, self.limit = seconds, limit
+
+    def within(self, seconds: float, limit: int) -> Pvesh:
+        """The same with other limits."""
+        return Pvesh(seconds, limit)
 
     def get(self, path: str, **parameters: str) -> Any:
         """The answer of the API to a GET, parsed."""
@@ -98,14 +105,18 @@ class Pvesh:
         arguments += ["--output-format", "json"]
         code, output, errors = bounded_run(arguments, seconds or self.seconds, self.limit)
         if code != 0:
-            raise _error(f"pvesh {verb} {path}", code, errors)
+            said = _USAGE.split(errors, 1)[0].strip()
+            raise refusal(f"pvesh {verb} {path}", said, f"exit code {code}", RIGHTS)
         return output
 
 
-def _error(call: str, code: int, errors: str) -> Exception:
-    """The exit code tells only that it failed: it is whatever Perl's errno was."""
-    said = _USAGE.split(errors, 1)[0].strip()
-    shown = printable("; ".join(said.splitlines()), 400) or f"exit code {code}"
+def refusal(call: str, said: str, otherwise: str, rights: str) -> Exception:
+    """The error that these words of the API mean. Exit codes and HTTP's 500 tell only that something failed.
+
+    :param otherwise: what is shown where it said nothing.
+    :param rights: what a caller needs who was forbidden something.
+    """
+    shown = printable("; ".join(said.splitlines()), 400) or otherwise
     if any(words in said for words in _UNUSABLE):
         return HypervisorError(f"{call}: {shown}")
     if any(words in said for words in _MODIFIED):
@@ -116,7 +127,7 @@ def _error(call: str, code: int, errors: str) -> Exception:
     if _GONE.search(said):
         return GoneError("the guest is no longer on this node")
     if _FORBIDDEN.search(said):
-        return GuestError(f"{shown}; {RIGHTS}")
+        return GuestError(f"{shown}; {rights}")
     return RefusedError(call, shown)
 
 

@@ -76,12 +76,13 @@ def _host(host: Mapping[str, Any], generated: str) -> Host:
     error = host.get("error") or ""
     # With a kind it did answer, and the error is about planning for it.
     trouble = (NOT_PLANNED if host.get("kind") else NOT_OBSERVED) if error else ""
+    rng = host.get("rng") or {}
     return Host(
         name=host["hypervisor"],
         trouble=trouble,
         why=error.removeprefix(f"{NOT_OBSERVED}: "),
         software=" ".join(host[key] for key in ("kind", "version") if host.get(key)),
-        current=(host.get("rng") or {}).get("current") or "none",
+        current=rng.get("current") or ("unknown" if rng.get("available") is None else "none"),
         collected=moment(host["collected"]),
         age=age(host["collected"], generated),
     )

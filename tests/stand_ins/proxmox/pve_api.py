@@ -61,6 +61,7 @@ def version(given: dict) -> object:
 
 
 def cluster_status(given: dict) -> object:
+    check_right("/", "Sys.Audit")
     here = site()
     node = {"type": "node", "id": f"node/{here['node']}", "name": here["node"], "local": 1, "online": 1, "nodeid": 0}
     both = [{"type": "cluster", "id": "cluster", "name": here["cluster"], "quorate": 1, "nodes": 1, "version": 1}, node]

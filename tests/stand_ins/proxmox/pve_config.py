@@ -5,12 +5,14 @@
 
     etc/pve/qemu-server/ID.conf, etc/pve/lxc/ID.conf   guests and containers
     run/qemu-server/ID.pid                             there while a guest runs
-    etc/pve/site.json                                  node, cluster, user, rights, version and faults; may be missing
+    etc/pve/site.json                                  node, cluster, user, rights, tokens (of that user), version and
+                                                       faults; may be missing
     var/log/pvesh.log                                  every call, as a line of JSON
 
 Faults: "paused", "ha", "stubborn" (ignores the power button), "no start": lists of guests; "hang": seconds before any
 answer; "garbage": an answer in place of JSON; "quorum": false; "meanwhile":
-{ID: [{key: value}, ...]} for what another administrator writes just before the next change of that guest, each once.
+{ID: [{key: value}, ...]} for what another administrator writes just before the next change of that guest, each once;
+"https": what only the server does, see pve_https.py.
 """
 
 from __future__ import annotations
@@ -75,7 +77,8 @@ def site() -> dict:
         given = json.loads(SITE.read_text())
     except FileNotFoundError:
         given = {}
-    return {"node": "pve1", "cluster": "", "user": "root@pam", "rights": {}, "version": "9.2.1", "faults": {}, **given}
+    usual = {"node": "pve1", "cluster": "", "user": "root@pam", "rights": {}, "version": "9.2.1", "faults": {}}
+    return {**usual, "tokens": {"ansible@pve!fleet": "5b0e1c1a-0f6e-4b6e-9d53-7a1c2f3d4e5f"}, **given}
 
 
 class Config:

@@ -11,27 +11,58 @@ import io
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fleet.rng.plugins.module_utils.transport.proxmox_api import Access, Api
+
 STAND_IN = Path(__file__).parents[3] / "stand_ins" / "proxmox" / "pvesh"
 
-MODULES = ("pve_config", "pve_agent", "pve_api", "pvesh")  # in the order in which they need each other
+MODULES = ("pve_config", "pve_agent", "pve_api", "pvesh", "pve_https")  # in the order in which they need each other
+USER, TOKEN, SECRET = "ansible@pve", "fleet", "5b0e1c1a-0f6e-4b6e-9d53-7a1c2f3d4e5f"
+
+ApiMaker = Callable[..., Api]
+
+
+def access_to(port: int, certificates: Path, **options: Any) -> Access:
+    """The way to the stand-in's API, with other options than the right ones."""
+    ca = str(certificates / "pve-root-ca.pem")
+    usual = {"host": "127.0.0.1", "node": "pve1", "user": USER, "token_id": TOKEN, "secret": SECRET, "ca_path": ca}
+    return Access(**{**usual, "port": port, **options})
+
+
+def load(wanted: str) -> Any:
+    """A module of the stand-in, fresh: it finds its files by the environment of now."""
+    sys.path.insert(0, str(STAND_IN.parent))
+    try:
+        for name in MODULES:
+            sys.modules.pop(name, None)
+        return {name: importlib.import_module(name) for name in MODULES}[wanted]
+    finally:
+        sys.path.remove(str(STAND_IN.parent))
+
+
+@contextlib.contextmanager
+def serving(certificates: Path) -> Iterator[int]:
+    """The stand-in's API over HTTPS, in this process; the port that it listens on."""
+    server = load("pve_https").Server(certificates)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def in_process() -> Callable[[list[str], float, int], tuple[int, bytes, str]]:
     """The stand-in without a process of its own for every call, in the place of ``bounded_run``.
 
-    It finds its files by the environment of now. One call at a time, since there is one standard output.
+    One call at a time, since there is one standard output.
     """
-    sys.path.insert(0, str(STAND_IN.parent))
-    try:
-        for name in MODULES:
-            sys.modules.pop(name, None)
-        *dummy, program = [importlib.import_module(name) for name in MODULES]
-    finally:
-        sys.path.remove(str(STAND_IN.parent))
+    program = load("pvesh")
     lock = threading.Lock()
 
     def run(arguments: list[str], dummy_seconds: float, dummy_limit: int) -> tuple[int, bytes, str]:

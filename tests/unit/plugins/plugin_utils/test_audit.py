@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret, unseen
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.probe import collect
 from ansible_collections.fleet.rng.plugins.plugin_utils.audit import audit
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import LINES
@@ -53,6 +53,11 @@ def test_machines_and_findings() -> None:
         "RNG009  error    hv1  What RNG009 says. Mend it.",
         "RNG003  warning  hv1  What RNG003 says. Mend it.",
     ]
+
+
+def test_of_a_hypervisor_that_is_elsewhere_nothing_is_claimed() -> None:
+    row = audit({"pve1": unseen("only its API is asked")})[1]
+    assert row.split() == ["pve1", "host", "-", "unknown", "-", "-", "-", "unknown", "-"]
 
 
 def test_a_kernel_that_is_not_ready_stands_out() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,25 @@ from ansible_collections.fleet.rng.plugins.module_utils.backend import proxmox a
 from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError
 from ansible_collections.fleet.rng.plugins.module_utils.module import apply
 from ansible_collections.fleet.rng.plugins.module_utils.transport import proxmox as transport
+from ansible_collections.fleet.rng.plugins.module_utils.transport import proxmox_api
 from ansible_collections.fleet.rng.plugins.modules import proxmox_rng, proxmox_rng_info
-from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.proxmox_node import Node, in_process
+from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.proxmox_node import (
+    Node,
+    access_to,
+    in_process,
+    serving,
+)
 
 OURS = "source=/dev/urandom,period=1000,max_bytes=1024"
 UUID = "1f0a8a86-3b5d-4c5c-9a0e-0d6a6f6a7c11"
 STATUSES = ("changed", "config", "live", "error")
 
 
-@pytest.fixture(params=["files", "API only"])
-def node(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
-    """A node whose configurations can be read as files, and one where only the API tells."""
+@pytest.fixture(params=["files", "API only", "HTTPS"])
+def node(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificates: Path
+) -> Iterator[Node]:
+    """A node whose configurations can be read as files, one where only the API tells, and one that is elsewhere."""
     found = Node(tmp_path / "node")
     monkeypatch.setenv("PATH", f"{found.root / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("PVE_STAND_IN", str(found.root))
@@ -32,7 +41,17 @@ def node(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     found.files = request.param == "files"
     folder = str(found.configs if found.files else tmp_path / "nowhere")
     monkeypatch.setattr(backend.Backend.__init__, "__defaults__", (None, folder))
-    return found
+    if request.param != "HTTPS":
+        yield found
+        return
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr(transport, "bounded_run", None)
+    monkeypatch.setattr(proxmox_api, "_POLL_SECONDS", 0.01)
+    with serving(certificates) as port:
+        access = access_to(port, certificates)
+        monkeypatch.setattr(backend.Backend.__init__, "__kwdefaults__", {"access": access})
+        yield found
 
 
 def outcome(result: dict[str, Any], number: int = 0) -> tuple[Any, ...]:
@@ -217,10 +236,11 @@ def test_a_lock_that_comes_meanwhile(node: Node, run_module: Any) -> None:
 
 def test_without_the_permission(node: Node, run_module: Any) -> None:
     node.add(101, "name: web1\n")
-    rights = {"/vms/101": ["VM.Audit", "VM.Config.Options"]}
+    rights = {"/": ["Sys.Audit"], "/vms/101": ["VM.Audit", "VM.Config.Options"]}
     node.site(user="ops@pve", rights=rights)
     error = outcome(run_module(proxmox_rng.main, devices=[{"guest": "web1"}]))[3]
-    assert "403 Permission check failed (/vms/101, VM.Config.HWType); needed are VM.Config.HWType" in error
+    assert error.startswith("403 Permission check failed (/vms/101, VM.Config.HWType); needed are ")
+    assert "VM.Config.HWType on the guest" in error.partition(";")[2]
 
 
 def test_check_mode_writes_nothing(node: Node, run_module: Any) -> None:

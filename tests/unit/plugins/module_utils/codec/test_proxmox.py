@@ -173,7 +173,7 @@ def test_the_api_and_the_file_say_the_same() -> None:
 @pytest.mark.parametrize("answer", [None, {}, "x", [1], [{"value": 1}]])
 def test_answers_that_are_none(answer: object) -> None:
     for parse in (codec.parse_pending, codec.parse_list, codec.parse_site):
-        with pytest.raises(InvalidValueError, match=r"^the answer of pvesh: "):
+        with pytest.raises(InvalidValueError, match=r"^the answer of the API: "):
             parse(answer)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.kernel import findings, probe
-from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret, unseen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -211,6 +211,15 @@ def test_any_snapshot_gives_a_bounded_result_of_fixed_types_without_control_char
         assert len(text) <= 600
         assert text.isprintable()
     json.dumps(rng).encode("ascii")
+
+
+def test_of_a_hypervisor_that_is_elsewhere_nothing_is_known_and_nothing_is_judged() -> None:
+    rng = unseen("only its API\nis asked")
+    assert list(rng) == list(TYPES)
+    assert (rng["role"], rng["findings"]) == ("host", [])
+    assert rng["unreadable"] == [{"path": "/", "reason": r"only its API\x0ais asked"}]
+    told = {*("hwrng", "kernel", "role", "role_why", "crng_why", "unreadable", "findings", "virtio_devices")}
+    assert {name for name, value in rng.items() if value is not None} == told
 
 
 def _strings(value: object) -> list[str]:

@@ -47,6 +47,19 @@ def test_an_error_of_one_that_answered_is_about_its_plan(changes: dict[str, Any]
     assert found.trouble == trouble
 
 
+@pytest.mark.parametrize(
+    ("rng", "current"),
+    [
+        ({"current": "tpm-rng-0", "available": ["tpm-rng-0"]}, "tpm-rng-0"),
+        ({"current": None, "available": []}, "none"),
+        ({"current": None, "available": None}, "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_a_kernel_that_could_not_be_read_has_not_none(rng: dict[str, Any] | None, current: str) -> None:
+    assert [host.current for host in seen({"rng": rng}).all] == [current]
+
+
 def test_columns_that_say_nothing_are_left_out() -> None:
     assert not {"software", "budget", "collected"} & set(seen({}, {}).columns)
     old = "2026-11-20T12:00:00Z"
