@@ -200,7 +200,7 @@ def _view(before: Wire | None, after: Wire | None, inside: Wire, known_as: str |
         "via": "agent",
         "status": _text(view.get("status")) or "error",
         "why": _text(view.get("why"), 600),
-        "os": _text(" ".join(str(system[key]) for key in ("name", "version") if system.get(key)) or None, 200),
+        "os": _system(system),
         **facts,
         "kernel": facts["kernel"] or _text(system.get("kernel")),
         "measured": _measured(_mapping(view.get("measured"))),
@@ -216,6 +216,12 @@ def _of_kernel(rng: Wire, driver: object) -> dict[str, Any]:
         "driver": driver if isinstance(driver, bool) else None,
         "entropy_avail": avail if isinstance(avail, int) else None,
     }
+
+
+def _system(system: Wire) -> str | None:
+    """Its name, which mostly has the version in it, else with the version."""
+    name, version = (str(system.get(key) or "") for key in ("name", "version"))
+    return _text((name if version in name else f"{name} {version}".strip()) or None, 200)
 
 
 def _measured(measured: Wire) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.report.summary import de
 
 # The worst first: lists and bars keep this order.
 VERDICTS = ("failed", "waiting", "unproven", "not judged", "off", "unmanaged", "verified")
-RUNS = ("refused", "error", "needs restart", "pending removal", "changed", "in sync")
+RUNS = ("refused", "error", "needs restart", "pending removal", "changed", "unchanged")
 HAS = {True: "yes", False: "no", None: "unknown"}
 SEVERITIES = ("error", "warning", "info")
 TEXT = 600  # characters of one text; nothing that is longer is worth a page

@@ -30,7 +30,7 @@ function guestRow(row) {
   return shown ? [tr, details(row, id)] : [tr];
 }
 
-const runBadge = (word) => (word === "in sync" ? word : badge(word));
+const runBadge = (word) => (word === "unchanged" ? word : badge(word));
 
 function toggle(tr, button, row, uuid) {
   const id = `detail-${row}`;

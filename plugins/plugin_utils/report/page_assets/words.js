@@ -5,7 +5,7 @@
 // Words and numbers as the server side of the page writes them (page_facts.py).
 
 const VERDICTS = ["failed", "waiting", "unproven", "not judged", "off", "unmanaged", "verified"];
-const RUNS = ["refused", "error", "needs restart", "pending removal", "changed", "in sync"];
+const RUNS = ["refused", "error", "needs restart", "pending removal", "changed", "unchanged"];
 const NO_GROUP = "no group";
 const CHECKS = ["config", "live", "source", "rate", "driver", "current", "open", "measured"];
 

@@ -322,6 +322,22 @@ def test_who_speaks_for_the_guest(first: Any, last: Any, inside: bool, expected:
         assert view == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "shown"),
+    [
+        ("FreeBSD", "14.0", "FreeBSD 14.0"),
+        ("Debian GNU/Linux 12 (bookworm)", "12", "Debian GNU/Linux 12 (bookworm)"),
+        ("Arch Linux", "", "Arch Linux"),
+        ("", "7", "7"),
+        ("", "", None),
+    ],
+)
+def test_a_version_is_said_once(name: str, version: str, shown: str | None) -> None:
+    view = {**VIEW, "os": {"id": "x", "name": name, "version": version, "kernel": ""}}
+    registered = Registered("hv1", (), observation(seen(guest_view=view)), plan(entry()), None, None)
+    assert guest(registered)["view"]["os"] == shown
+
+
 def test_warnings_go_to_the_hypervisor_they_name_and_the_rest_to_the_first() -> None:
     both = {"hosts": {"hv2": {}, "hv1": {}}, "warnings": ["hv1: own", "hv2: own", "misspelt"]}
     both["unknown_guests"] = [{"inventory": "web9", "reason": "no hypervisor has it"}]

@@ -46,7 +46,7 @@ def test_whether_it_has_one(changes: dict[str, Any], rng: str) -> None:
 @pytest.mark.parametrize(
     ("outcome", "changes", "run"),
     [
-        ({}, {}, ("in sync",)),
+        ({}, {}, ("unchanged",)),
         ({"changed": True, "config": "added"}, {}, ("changed",)),
         ({"changed": True, "live": "needs_restart"}, {}, ("needs restart", "changed")),
         ({}, {"verdict": "waiting"}, ("needs restart",)),

@@ -19,7 +19,7 @@ def guests(*rates: tuple[object, float | None]) -> list[page_facts.Guest]:
             hypervisor="hv1",
             devices=[{"source": "builtin", "max_bytes": rate, "period": 1000}],
             verdict="verified",
-            run=("in sync",),
+            run=("unchanged",),
             why="",
         )
         for rate, measured in rates

@@ -77,8 +77,8 @@ def test_a_refused_guest_stands_in_one_card_and_each_card_says_what_to_do() -> N
         page_facts.Guest({**found, "name": name, **more}, 0, "hv1", [], more.get("verdict", "failed"), run, "why")
         for name, run, more in [
             ("a", ("refused",), {}),
-            ("b", ("in sync",), {}),
-            ("c", ("in sync",), {"verdict": "unproven", "findings": []}),
+            ("b", ("unchanged",), {}),
+            ("c", ("unchanged",), {"verdict": "unproven", "findings": []}),
         ]
     ]
     told = {matter.word: matter for matter in page_summary.matters((), guests, ())}
