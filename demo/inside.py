@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guests as they see themselves, asked without the collection: by virsh and the guest agent."""
+"""The guests as they see themselves, asked without the collection: through the guest agent."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lab import Guest, LabError
+from lab import Guest, LabError, QemuGuest
 from terminal import table
 
 REFUSED = {"legacy1"}  # its group asks for a source that would freeze it
 RESTART = {"db2"}  # no free slot while it runs
+FROM_FILE = {"web4"}  # plain QEMU, which starts with what stands in its file
 NO_DRIVER = {"batch2"}
 NO_AGENT = {"web3"}
 PLANTED = NO_DRIVER | NO_AGENT
@@ -85,6 +86,13 @@ class Inside:
     def _rate(self, guest: Guest) -> tuple[Any, int]:
         variables = self._policies[guest.name]
         return variables.get("virtio_rng_max_bytes", 1024), variables.get("virtio_rng_period", 1000)
+
+
+def definition(guest: Guest) -> str:
+    """All that its hypervisor knows about a guest: what it starts with, and what it is while it runs."""
+    if isinstance(guest, QemuGuest):
+        return f"{guest.config.read_text()}{guest.rngs}{guest.backends}"
+    return guest.host.virsh("dumpxml", guest.uuid) + guest.host.virsh("dumpxml", "--inactive", guest.uuid)
 
 
 def _current(guest: Guest) -> str:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The demo: a small fleet without random number generators, one run of enable_rng.yml, a look inside, the proof.
 
-Everything is real: two hypervisors with their own libvirtd, eight QEMU guests, Ansible over SSH. The demo looks into
+Everything is real: two hypervisors of libvirt and one of plain QEMU, ten guests, Ansible over SSH. The demo looks into
 the guests itself, and fails when one has not what its group asks for, or when the collection's verdict is another.
 """
 
@@ -14,10 +14,11 @@ import shlex
 import shutil
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import report
-from inside import NO_AGENT, NO_DRIVER, REFUSED, RESTART, Inside
-from lab import Lab, LabError, LabSpec
+from inside import FROM_FILE, NO_AGENT, NO_DRIVER, REFUSED, RESTART, Inside, definition
+from lab import Guest, Lab, LabError, LabSpec
 from lab.images import cache_directory
 from runs import HERE, Playbooks
 from terminal import elapsed, heading
@@ -60,31 +61,27 @@ class Demo:
 
     def enable_again(self) -> None:
         """A second run changes nothing."""
-        heading("The same again: nothing differs any more")
+        heading("The same again: nothing is left to do")
+        print(f"It ends with an error again, for {', '.join(sorted(REFUSED))} still asks for an unsafe source.")
         definitions = self._definitions()
         changed = self.playbooks.run("enable_rng").changed
-        changed += [name for name, xml in self._definitions().items() if xml != definitions[name]]
+        changed += [name for name, now in self._definitions().items() if now != definitions[name]]
         if changed:
             raise LabError(f"the second run changed something: {', '.join(changed)}")
         print(
-            "Ansible reports no change, and libvirt's XML of every guest, defined and running, is the same as before."
+            "Ansible reports no change, and all guests are the same as before: libvirt's XML, QEMU's files and devices."
         )
 
     def _definitions(self) -> dict[str, str]:
-        """All that libvirt knows about each guest: its definition and its running state."""
-        return {
-            guest.name: guest.host.virsh("dumpxml", guest.uuid) + guest.host.virsh("dumpxml", "--inactive", guest.uuid)
-            for guest in self.lab.guests
-        }
+        return {guest.name: definition(guest) for guest in self.lab.guests}
 
     def restart(self) -> None:
-        """What had to wait works after a restart."""
-        heading(f"{', '.join(sorted(RESTART))} had to wait for a restart: here it is")
-        restarted = [guest for guest in self.lab.guests if guest.name in RESTART]
-        for guest in restarted:
-            guest.destroy()
-            guest.start()
-            guest.wait()
+        """What had to wait works after a restart, and what plain QEMU starts with is in its file."""
+        waited, written = ", ".join(sorted(RESTART)), ", ".join(sorted(FROM_FILE))
+        heading(f"Restart: {waited} had to wait for it, and {written}, plain QEMU, starts with what is in its file now")
+        restarted = [guest for guest in self.lab.guests if guest.name in RESTART | FROM_FILE]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(_restart, restarted))
         self.inside.after(restarted)
 
     def verify(self) -> None:
@@ -100,11 +97,17 @@ class Demo:
             raise LabError("verify_rng.yml ended without an error although guests are not as they should be")
 
 
+def _restart(guest: Guest) -> None:
+    guest.destroy()
+    guest.start()
+    guest.wait()
+
+
 def show_reports() -> None:
     """Where they are; they stay."""
     heading("The reports, to be opened in a browser")
     for text, page in (("the first run: every guest before and after", FIRST_RUN), ("the proof", PROOF)):
-        print(f"  {text}\n    {page.page}\n    {page.page.as_uri()}")
+        print(f"  {page.page.as_uri()}    {text}")
     print(f"Beside each page is the same as JSON, CSV and metrics. They stay in {report.REPORTS} until the next demo.")
 
 
@@ -114,7 +117,9 @@ def look_around(lab: Lab) -> None:
     playbooks = Playbooks(lab)
     print("The fleet stays up. In the directory of the project, with .venv/bin on PATH, as root:\n")
     for host in lab.hosts.values():
-        print(f"  ssh -i {lab.key} {options} root@{host.address}    # {host.name}: virsh list, virsh dumpxml web1")
+        guest = host.spec.guests[0].name
+        look = {"libvirt": f"virsh list, virsh dumpxml {guest}", "qemu": f"cat /etc/qemu/{guest}.cfg"}[host.spec.kind]
+        print(f"  ssh -i {lab.key} {options} root@{host.address}    # {host.name}: {look}")
     print(f"  {shlex.join(playbooks.command('audit_rng'))}")
     print(f"  {shlex.join(playbooks.command('enable_rng', '--diff'))}    # after a change in demo/group_vars")
     print(f"  {shlex.join(playbooks.command('verify_rng'))}")
@@ -151,7 +156,7 @@ def main() -> int:
             heading("Ending the fleet that an earlier demo left up")
             down()
         report.clear()
-        heading("A fleet: two hypervisors with their own libvirtd, eight guests without a random number generator")
+        heading("A fleet: two libvirt hypervisors and one of plain QEMU, ten guests without a random number generator")
         lab = Lab(LabSpec.load(HERE / "fleet.yml"), STATE, progress=lambda text: print(f"  {text}")).up()
         Demo(lab).run()
         finished = True
@@ -171,7 +176,11 @@ def main() -> int:
             down()
     if finished:
         show_reports()
-        left = "" if keep else f" Else only the installed packages and the guests' images in {cache_directory()} stay."
+        left = (
+            ""
+            if keep
+            else f" Nothing of the fleet stays but the installed packages, and the images in {cache_directory()}."
+        )
         print(f"Done after {elapsed():.0f} s.{left}")
     return 0 if finished else 1
 
