@@ -53,5 +53,5 @@ def test_a_master_that_is_not_to_be_reached_leaves_the_host(site: Site, tmp_path
         host.check("mv", "/run/ganeti/socket/away", "/run/ganeti/socket/ganeti-query")
     assert done.returncode == 1
     assert "ganeti-luxid" in done.stderr
-    assert 'fleet_rng_hypervisor_observed{hypervisor="gnt1"} 0' in done.stdout
+    assert f'fleet_rng_hypervisor_observed{{hypervisor="{site.cluster.node}"}} 0' in done.stdout
     assert "fleet_rng_host_crng_ready" in done.stdout

@@ -127,7 +127,7 @@ def test_what_only_root_sees_is_seen_from_inside_the_unit(fleet: Fleet, systemd:
     home = f"{GUESTS}/its own"
     systemd.check("install", "-d", "-o", "nobody", "-m", "700", GUESTS, home)
     systemd.check("install", "-d", "-o", "nobody", DIRECTORY)
-    words = "qemu-system-x86_64 -name one -M none,accel=tcg -S -nodefaults -display none"
+    words = "qemu-system-x86_64 -name one -M q35,accel=tcg -m 16 -S -nodefaults -display none"
     words += f" -pidfile {GUESTS}/pid -qmp unix:socket,server=on,wait=off </dev/null >log 2>&1 &"
     systemd.check("setpriv", "--reuid=nobody", "--clear-groups", "sh", "-c", f"cd '{home}' && {words}")
     wait_for("its monitor", lambda: systemd.run("test", "-S", f"{home}/socket").returncode == 0)
