@@ -239,16 +239,21 @@ guests:
               type: int
               sample: 3072
             seconds:
-              description: The seconds from the beginning of the warm-up to the last byte, by the guest's clock.
+              description:
+                - The seconds from the beginning of the warm-up to the last byte, by the guest's clock.
+                - In them a limit that works lets RV(guests[].guest_view.measured.bytes) through, or more, however late
+                  the guest is.
               type: float
               sample: 3.52
             bytes_per_second:
               description:
-                - The rate. V(null) when O(measure) leaves too few seconds or bytes to see the quota of the device, or
-                  the guest has several devices with different rates.
+                - The rate, from one renewal of the quota to another, by the one that took a middling time. That of
+                  a busy guest may be too low, and one that is late again and again may seem a little too fast.
+                - V(null) when O(measure) leaves too few seconds or bytes to see the quota of the device, or the guest
+                  has several devices with different rates.
                 - That of a device without a limit is rough, since the guest's clock goes in steps of 10 ms.
               type: float
-              sample: 872.7
+              sample: 1013.9
             health:
               description:
                 - Whether tests found a failure in the bytes, the repetition count test and the adaptive proportion

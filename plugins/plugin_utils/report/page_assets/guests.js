@@ -118,6 +118,7 @@ function viewBlock(row, once) {
   if (!get("status")) return null;
   const rate = guest("measured_bytes_per_second", row);
   const bytes = guest("measured_bytes", row);
+  const drawn = `in all ${number(bytes ?? 0)} bytes in ${guest("measured_seconds", row)} s`;
   const bits = get("entropy_avail");
   const health = Object.entries(guest("measured_health", row) ?? {});
   const none = get("status") === "seen" && guest("check_current_result", row) !== "unknown";
@@ -132,7 +133,7 @@ function viewBlock(row, once) {
       ["Available", (get("available") ?? []).join(" ")],
       ["Driver", driver],
       ["Kernel's entropy", bits === null || bits === undefined ? null : `${number(bits)} bits (entropy_avail)`],
-      ["Measured", rate ? `${amount(rate)}/s (${number(bytes)} bytes in ${guest("measured_seconds", row)} s)` : null],
+      ["Measured", rate ? `${amount(rate)}/s; ${drawn}` : null],
       ...health.map(([test, result]) => [HEALTH[test] ?? plain(test), plain(result)]),
     ]),
   );
