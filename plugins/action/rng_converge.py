@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
-from ansible_collections.fleet.rng.plugins.plugin_utils import kinds
+from ansible_collections.fleet.rng.plugins.plugin_utils import kinds, on_controller
 from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 from ansible_collections.fleet.rng.plugins.plugin_utils.module_defaults import with_defaults
 
@@ -45,6 +45,8 @@ class ActionModule(ActionBase):
         except RngError as error:
             return {**result, "failed": True, "msg": str(error)}
         arguments = with_defaults(module, arguments, self._task, self._templar)
+        if kinds.over_api(options["kind"], arguments):
+            return {**result, **on_controller.run_module(self, module, arguments, task_vars)}
         answer: dict[str, Any] = self._execute_module(
             module_name=module, module_args=arguments, task_vars=task_vars, wrap_async=False
         )

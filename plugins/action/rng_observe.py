@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.plugins.module_utils.host_kind import COMMAND, recognized, the_only
-from ansible_collections.fleet.rng.plugins.plugin_utils import kinds
+from ansible_collections.fleet.rng.plugins.plugin_utils import kinds, on_controller
 from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 from ansible_collections.fleet.rng.plugins.plugin_utils.module_defaults import with_defaults
 
@@ -45,13 +45,15 @@ class ActionModule(ActionBase):
         become = self._connection.become
         self._connection.set_become_plugin(None)  # until something needs it
         try:
-            kind = options["kind"]
+            kind = kinds.given_kind(options)
             if kind == kinds.AUTO:
                 kind = the_only(recognized(self._low_level_execute_command(COMMAND)["stdout"]))
             module, arguments = kinds.observing(kind, options)
         except RngError as error:
             return {**result, "failed": True, "msg": str(error)}
         arguments = with_defaults(module, arguments, self._task, self._templar)
+        if kinds.over_api(kind, arguments):
+            return {**result, **on_controller.run_module(self, module, arguments, task_vars)}
         if kinds.needs_root(kind, arguments):
             self._connection.set_become_plugin(become)
         answer: dict[str, Any] = self._execute_module(

@@ -64,13 +64,25 @@ def converging(kind: str, options: Mapping[str, Any]) -> tuple[str, dict[str, An
     return f"fleet.rng.{kind}_rng", {**arguments, **_own(kind, options)}
 
 
+def given_kind(options: Mapping[str, Any]) -> str:
+    """The kind that is given. With an API to ask there is nothing to find out, and maybe no way to the host itself."""
+    kind = str(options["kind"])
+    return PROXMOX if kind == AUTO and over_api(PROXMOX, _own(PROXMOX, options)) else kind
+
+
+def over_api(kind: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether the module with these arguments asks an API that can be asked from the controller."""
+    return kind == PROXMOX and bool(arguments.get("api_host"))
+
+
 def _own(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that only this kind has."""
+    """The options that only this kind has. What is null or empty is left to the module, and to its own defaults."""
     by_kind = options.get("options") or {}
     unknown = [printable(str(name), 40) for name in by_kind if name not in KINDS]
     if unknown:
         raise InvalidValueError("options", ", ".join(unknown), f"mappings of {', '.join(KINDS)}")
     own = by_kind.get(kind)
     if own is not None and not isinstance(own, Mapping):
-        raise InvalidValueError(f"options.{kind}", own, "a mapping of options of its module")
-    return {name: value for name, value in (own or {}).items() if value is not None}
+        # Not shown: there may be secrets in it.
+        raise InvalidValueError(f"options.{kind}", f"({type(own).__name__})", "a mapping of options of its module")
+    return {name: value for name, value in (own or {}).items() if value is not None and value != ""}

@@ -59,6 +59,8 @@ HOST_FIELDS = (
 # What only the role reads, and what it registers.
 ROLE_FIELDS = (
     *("uri", "qemu_sockets", "qemu_processes", "qemu_configs", "qemu_config_dir", "qemu_config_roots"),
+    *("proxmox_api_host", "proxmox_api_port", "proxmox_api_user", "proxmox_api_token_id", "proxmox_api_token_secret"),
+    *("proxmox_api_timeout", "proxmox_validate_certs", "proxmox_ca_path", "proxmox_node"),
     *("restart_serial", "restart_timeout", "restart_force"),
     *("wait", "guests", "uuid_variable", "become", "uuid", "sources", "explain"),
     *("guest_view", "guest_exec", "host_view", "monitor", "measure", "view_timeout", "verify_strict"),

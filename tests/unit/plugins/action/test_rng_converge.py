@@ -42,6 +42,17 @@ def test_the_module_of_the_kind_and_its_answer() -> None:
     assert (result["msg"], result["failed"]) == ("said by the module", True)
 
 
+def test_an_api_is_asked_from_the_controller(monkeypatch: pytest.MonkeyPatch) -> None:
+    here: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        rng_converge.on_controller, "run_module", lambda action, *asked: here.append(asked) or {"changed": True}
+    )
+    result, ran = run(kind="proxmox", devices=DEVICES, options={"proxmox": {"api_host": "pve1"}})
+    assert ran == []
+    assert here == [("fleet.rng.proxmox_rng", {"exclusive": False, "devices": DEVICES, "api_host": "pve1"}, {})]
+    assert result == {"changed": True}
+
+
 @pytest.mark.parametrize(
     "options",
     [{"kind": "auto", "devices": []}, {"devices": DEVICES}, {"kind": "qemu"}, {"kind": "qemu", "devices": 5, "a": 1}],

@@ -81,6 +81,23 @@ def test_module_defaults_are_below_what_is_given_and_may_need_root() -> None:
     assert connection.ran == [("fleet.rng.libvirt_rng_info", "sudo", arguments)]
 
 
+@pytest.mark.parametrize("kind", ["auto", "proxmox"])
+def test_an_api_is_asked_from_the_controller(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what runs on the host is asked for, nor become."""
+    here: list[tuple[Any, ...]] = []
+
+    def run_module(action: Any, *asked: Any) -> dict[str, Any]:
+        here.append((action._connection.become, *asked))
+        return {"changed": False, "guests": ["web1"]}
+
+    monkeypatch.setattr(rng_observe.on_controller, "run_module", run_module)
+    connection = Connection()
+    result = run(connection, kind=kind, options={"proxmox": {"api_host": "pve1", "api_user": ""}}, host_view=True)
+    assert connection.ran == []
+    assert here == [(None, "fleet.rng.proxmox_rng_info", {"host_view": True, "api_host": "pve1"}, {})]
+    assert result["guests"] == ["web1"]
+
+
 def test_several_kinds_are_an_error_and_nothing_runs() -> None:
     connection = Connection()
     result = run(connection, "fleet-rng-kinds\nruns libvirt\nruns ganeti\nend\n")

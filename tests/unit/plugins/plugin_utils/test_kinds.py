@@ -51,7 +51,8 @@ def test_what_is_changed() -> None:
     ("options", "message"),
     [
         ({"xen": {}}, "options: 'xen' is not valid; allowed: mappings of libvirt, qemu, proxmox, ganeti"),
-        ({"libvirt": "qemu:///system"}, "options.libvirt: 'qemu:///system' is not valid; allowed: a mapping"),
+        ({"libvirt": "qemu:///system"}, r"options.libvirt: '\(.*str\)' is not valid; allowed: a mapping"),
+        ({"libvirt": [{"api_token_secret": "x"}]}, r"options.libvirt: '\(.*list\)' is not valid; allowed: a mapping"),
     ],
 )
 def test_options_are_mappings_by_kind(options: dict[str, Any], message: str) -> None:
@@ -78,6 +79,33 @@ def test_the_module_of_each_kind_has_the_views(kind: str) -> None:
     tree = ast.parse((MODULES / f"{kind}_rng_info.py").read_text())
     assert "VIEWS_SPEC" in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert set(kinds.VIEWS) == set(VIEWS_SPEC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "found", "over"),
+    [
+        ("auto", "pve1", "proxmox", True),
+        ("auto", "", "auto", False),
+        ("auto", None, "auto", False),
+        ("proxmox", "pve1", "proxmox", True),
+        ("proxmox", "", "proxmox", False),
+        ("libvirt", "pve1", "libvirt", False),
+    ],
+)
+def test_with_an_api_there_is_nothing_to_find_out(kind: str, host: str | None, found: str, over: bool) -> None:
+    options = {"kind": kind, "options": {"proxmox": {"api_host": host, "node": "pve1"}}}
+    assert kinds.given_kind(options) == found
+    if found != "auto":
+        assert kinds.over_api(found, kinds.observing(found, options)[1]) is over
+
+
+def test_what_is_empty_is_left_to_the_module() -> None:
+    own = {"api_host": "pve1", "api_user": "", "ca_path": None, "api_port": 0, "validate_certs": False}
+    assert kinds.observing("proxmox", {"options": {"proxmox": own}})[1] == {
+        "api_host": "pve1",
+        "api_port": 0,
+        "validate_certs": False,
+    }
 
 
 def test_every_kind_has_its_commands() -> None:
