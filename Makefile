@@ -21,6 +21,8 @@ READY := $(VENV) $(TREE)
 ROOT_ENV := PATH="$(PATH)" PYTHONDONTWRITEBYTECODE=1
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env --set-home env $(ROOT_ENV))
 PYTEST = $(BIN)/pytest -q --junitxml=.cache/junit/$@.xml
+# Half of the time these wait for guests, so two at a time, whatever the machine: each has hypervisors of its own.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile
 MADE := .venv .cache .collections .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/build tests/output \
   fleet-rng-*.tar.gz
 SHIPPED := plugins/modules plugins/module_utils
@@ -110,7 +112,7 @@ page: $(READY)  ## Check the report's page, and use it in a headless browser (in
 	$(PYTEST) tests/page
 
 integration: $(READY)  ## Real libvirt daemons and running guests (root; installs their packages)
-	$(AS_ROOT) $(PYTEST) -p no:cacheprovider tests/integration
+	$(AS_ROOT) $(PYTEST) $(SIDE_BY_SIDE) -p no:cacheprovider tests/integration
 
 molecule: $(READY)  ## The Molecule scenarios, on hypervisors of their own (root)
 	$(AS_ROOT) $(BIN)/molecule test --all

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import LabError
@@ -32,6 +35,7 @@ SSH_GUEST_PACKAGES = ["dropbear-bin"]  # programs only: dropbear itself would st
 
 APT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 LISTS = Path("/var/lib/apt/lists")
+LOCK = Path("/run/lock/fleet-rng-lab-apt")
 
 
 def apt(*arguments: str, cwd: Path | None = None, timeout: float = 900) -> str:
@@ -62,6 +66,14 @@ def missing(packages: list[str]) -> list[str]:
     return [name for name in packages if name not in installed]
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Other labs of this machine wait: apt itself waits for nobody who fetches its lists."""
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def refresh(progress: Progress) -> None:
     """Fetch apt's package lists where they are missing or a day old."""
     # A successful update renames files into the directory, so its time of change is that of the last one.
@@ -72,12 +84,14 @@ def refresh(progress: Progress) -> None:
 
 def install(packages: list[str], progress: Progress) -> None:
     """Install what is missing, without recommended packages."""
-    wanted = missing(packages)
-    if not wanted:
+    if not missing(packages):
         return
-    refresh(progress)
-    progress(f"installing {', '.join(wanted)}")
-    apt("apt-get", "-qq", "install", "--yes", "--no-install-recommends", *wanted)
+    with alone():
+        wanted = missing(packages)
+        if wanted:
+            refresh(progress)
+            progress(f"installing {', '.join(wanted)}")
+            apt("apt-get", "-qq", "install", "--yes", "--no-install-recommends", *wanted)
 
 
 def download(packages: list[str], into: Path) -> None:
