@@ -70,5 +70,6 @@ options:
       - Not used without O(api_host).
     type: str
 requirements:
-  - Proxmox VE 7 or later, and root on the node or a token of its API
+  - Proxmox VE 7 or later, and root on the node
+  - for O(api_host) a token, with which Proxmox VE lets one change guests since version 8.4
 """

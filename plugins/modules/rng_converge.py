@@ -13,6 +13,7 @@ short_description: Give guests the virtio RNG that they should have, on a hyperv
 description:
   - Runs the module that changes the guests of a kind of hypervisor, M(fleet.rng.libvirt_rng) or its likes of plain
     QEMU, Proxmox VE and Ganeti. Its result is the result of this task.
+  - With C(api_host) of Proxmox VE in O(options) the module runs on the controller, as with M(fleet.rng.rng_observe).
   - C(module_defaults) of that module count for what is not given here.
 options:
   kind:

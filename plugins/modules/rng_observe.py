@@ -18,6 +18,8 @@ description:
   - C(module_defaults) of that module count for what is not given here.
   - Where the task has C(become), it is used only if it is needed, which is on kinds other than libvirt, and with
     O(sources), O(guest_view) or O(host_view).
+  - With C(api_host) of Proxmox VE in O(options) the module runs on the controller, without become, and the host needs
+    no connection. O(kind=auto) then means V(proxmox). A task that is delegated runs where it is delegated to.
 options:
   kind:
     description:

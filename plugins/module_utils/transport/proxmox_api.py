@@ -22,7 +22,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import Any, List, Mapping, Optional, Tuple
 
-from ..errors import HypervisorError, InvalidValueError, RngError, TimedOutError
+from ..errors import GuestError, HypervisorError, InvalidValueError, RngError, TimedOutError
 from ..text import printable
 from .proxmox import MAX_OUTPUT, SECONDS, Parameter, RefusedError, refusal
 
@@ -38,6 +38,7 @@ _USER = re.compile(r"[\"-.0-9;-~]+@[A-Za-z][A-Za-z0-9._-]+")  # no space, exclam
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9._-]+")
 _SECRET = re.compile(r"[\x21-\x7e]{8,200}")
 
+_ONLY_ROOT = "only root can set"
 ELSEWHERE = "it is asked over the API of Proxmox VE, which does not show its kernel and its processes"
 RIGHTS = (
     "needed are VM.Audit and VM.Config.HWType on the guest, and for /dev/hwrng also Mapping.Use on /mapping/hwrng; "
@@ -207,6 +208,8 @@ class Api:
             return TimedOutError(f"{place}: no answer from the node ({status} {shown}), the outcome is unknown")
         if status >= 501:  # 595 and more are those of a node that cannot reach another one
             return HypervisorError(f"{place}: {call}: {status} {shown}")
+        if _ONLY_ROOT in said:
+            return GuestError(f"{shown}; Proxmox VE lets tokens do so since 8.4, before that run on the node itself")
         errors = answer.get("errors")
         lines = [said if status == 500 else f"{status} {said}"]
         if isinstance(errors, dict):

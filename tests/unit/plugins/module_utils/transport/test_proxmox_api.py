@@ -305,6 +305,7 @@ def test_nobody_there(certificates: Path) -> None:
         (502, "\x1b[31mBad", HypervisorError, r"502 \\x1b\[31mBad$"),
         (500, "got no message", RefusedError, r"^GET /version: got no message$"),
         (403, "Permission check failed", GuestError, r"^403 Permission check failed; needed are "),
+        (500, "only root can set 'rng0' config", GuestError, r"^only root can set 'rng0' config; Proxmox VE lets"),
         (404, "", RefusedError, r"^GET /version: 404 HTTP status 404$"),
     ],
 )
