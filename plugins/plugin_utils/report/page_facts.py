@@ -20,6 +20,7 @@ HAS = {True: "yes", False: "no", None: "unknown"}
 SEVERITIES = ("error", "warning", "info")
 TEXT = 600  # characters of one text; nothing that is longer is worth a page
 _PLAIN = (bool, int, float, type(None))
+_SECOND = 1000  # milliseconds
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 
 
@@ -123,10 +124,20 @@ def rate_of(device: Mapping[str, Any]) -> float | None:
 
 
 def rate(device: Mapping[str, Any]) -> str:
-    """The rate of a device, in the words of the messages."""
-    if device["max_bytes"] == UNLIMITED:
+    """The rate of a device in the unit of all rates of the page; where that says less, with the quota itself."""
+    per_second = rate_of(device)
+    if per_second is None:
         return UNLIMITED
-    return f"{device['max_bytes']} B / {device['period']} ms"
+    shown = f"{amount(per_second)}/s"
+    if int(device["period"]) == _SECOND and _is_whole(int(device["max_bytes"])):
+        return shown
+    return f"{shown} ({device['max_bytes']} B / {device['period']} ms)"
+
+
+def _is_whole(number: int) -> bool:
+    """Whether ``amount`` rounds nothing away."""
+    size = next(size for size, dummy in _UNITS if number >= size)
+    return float(amount(number).split()[0]) * size == number
 
 
 def device_text(device: Mapping[str, Any]) -> str:

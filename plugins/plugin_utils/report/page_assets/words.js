@@ -13,20 +13,28 @@ const number = new Intl.NumberFormat("en").format;
 const plural = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 const collator = new Intl.Collator("en", { numeric: true });
 
-function amount(bytes) {
-  for (const [size, unit] of [
-    [1024 ** 3, "GiB"],
-    [1024 ** 2, "MiB"],
-    [1024, "KiB"],
-  ]) {
-    if (bytes >= size) return `${Number((bytes / size).toPrecision(4))} ${unit}`;
-  }
-  return `${Number(bytes.toPrecision(3))} B`;
+const UNITS = [
+  [1024 ** 3, "GiB", 4],
+  [1024 ** 2, "MiB", 4],
+  [1024, "KiB", 4],
+  [1, "B", 4],
+  [0, "B", 3],
+];
+
+/** An amount rounded, and how many bytes that are. */
+function rounded(bytes) {
+  const [size, unit, digits] = UNITS.find(([least]) => bytes >= least);
+  const shown = Number((bytes / (size || 1)).toPrecision(digits));
+  return [`${shown} ${unit}`, shown * (size || 1)];
 }
+
+const amount = (bytes) => rounded(bytes)[0];
 
 function deviceText(device) {
   if (device.max_bytes === "unlimited") return `${device.source}, unlimited`;
-  return `${device.source}, ${device.max_bytes} B / ${device.period} ms`;
+  const rate = `${device.source}, ${amount((device.max_bytes * 1000) / device.period)}/s`;
+  if (device.period === 1000 && rounded(device.max_bytes)[1] === device.max_bytes) return rate;
+  return `${rate} (${device.max_bytes} B / ${device.period} ms)`; // where the rate alone says less
 }
 
 function devicesText(devices) {

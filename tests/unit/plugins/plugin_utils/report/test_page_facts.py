@@ -82,10 +82,15 @@ def test_text_of_others_is_made_fit_to_be_shown() -> None:
 @pytest.mark.parametrize(
     ("device", "text"),
     [
-        (DEVICE, "/dev/urandom, 1024 B / 1000 ms"),
+        (DEVICE, "/dev/urandom, 1 KiB/s"),
         ({**DEVICE, "max_bytes": "unlimited"}, "/dev/urandom, unlimited"),
-        ({**DEVICE, "max_bytes": 100}, "/dev/urandom, 100 B / 1000 ms"),
-        ({**DEVICE, "period": 500, "max_bytes": 3 * 2**20}, "/dev/urandom, 3145728 B / 500 ms"),
+        ({**DEVICE, "max_bytes": 100}, "/dev/urandom, 100 B/s"),
+        ({**DEVICE, "max_bytes": 1}, "/dev/urandom, 1 B/s"),
+        ({**DEVICE, "max_bytes": 1536}, "/dev/urandom, 1.5 KiB/s"),
+        ({**DEVICE, "max_bytes": 1001}, "/dev/urandom, 1001 B/s"),
+        ({**DEVICE, "max_bytes": 5000}, "/dev/urandom, 4.883 KiB/s (5000 B / 1000 ms)"),
+        ({**DEVICE, "period": 250}, "/dev/urandom, 4 KiB/s (1024 B / 250 ms)"),
+        ({**DEVICE, "period": 500, "max_bytes": 3 * 2**20}, "/dev/urandom, 6 MiB/s (3145728 B / 500 ms)"),
     ],
 )
 def test_a_device_in_words(device: dict[str, Any], text: str) -> None:
