@@ -16,9 +16,14 @@ from ansible_collections.fleet.rng.plugins.module_utils.host_kind import KINDS
 from ansible_collections.fleet.rng.plugins.plugin_utils.capabilities import capabilities_of
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "policy.md"
-TITLES = {"libvirt": "libvirt", "plain QEMU": "qemu", "Proxmox VE": "proxmox", "Ganeti": "ganeti"}
+TITLES = {
+    "libvirt": "libvirt",
+    "[plain QEMU](qemu.md)": "qemu",
+    "[Proxmox VE](proxmox.md)": "proxmox",
+    "[Ganeti](ganeti.md)": "ganeti",
+}
 SOURCES = {"random": "character devices", "builtin": "`builtin`", "egd": "EGD"}
-HEAD = "| kind | sources | model and driver options | RNGs of a guest | while a guest runs |"
+HEAD = "| kind | sources | model and driver options | RNGs of a guest | while a guest runs | restarts |"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +72,7 @@ def in_words(kind: str) -> list[str]:
         "all" if all_shapes else "no choice",
         {None: "any number", 1: "one"}[can.slots],
         "added, replaced, removed" if can.hotplug else "at its next start",
+        "yes" if can.restart else "no",
     ]
 
 
