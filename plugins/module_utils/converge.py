@@ -122,8 +122,8 @@ def decide(
     obstacle = _cannot_carry(wanted, capabilities) or _cannot_start(wanted, guest)
     if obstacle:
         return _refused(guest, obstacle)
-    config = _layer(CONFIG, guest.config, wanted, exclusive)
-    running = _layer(LIVE, guest.live, wanted, exclusive)
+    config = _layer(CONFIG, guest, wanted, exclusive)
+    running = _layer(LIVE, guest, wanted, exclusive)
     if config.add is not None and guest.blocked_on(CONFIG):
         return _refused(guest, guest.blocked_on(CONFIG))
     if config.acts and guest.blocked_on(LOCK):
@@ -140,11 +140,11 @@ def decide(
     return Decision(config, running, warning=_unwise(wanted, guest))
 
 
-def _layer(layer: str, found: Optional[Devices], wanted: Optional[RngDevice], exclusive: bool) -> LayerDecision:
+def _layer(layer: str, guest: ObservedGuest, wanted: Optional[RngDevice], exclusive: bool) -> LayerDecision:
+    found = guest.config if layer == CONFIG else guest.live
     if found is None:
-        return LayerDecision(
-            NOT_APPLICABLE, "the guest is transient" if layer == CONFIG else "the guest is not running"
-        )
+        unseen = "what it runs with cannot be seen" if guest.running else "the guest is not running"
+        return LayerDecision(NOT_APPLICABLE, "the guest is transient" if layer == CONFIG else unseen)
     removable = tuple(item for item in found if exclusive or is_own(item))
     if wanted is None:
         if removable:

@@ -128,6 +128,11 @@ class Case:
         return "QEMU draws it from the host's kernel itself"
 
     @property
+    def unseen(self) -> bool:
+        """It runs, and nobody here sees with what, such as on another node of its cluster."""
+        return self.guest.running and self.guest.live is None
+
+    @property
     def device(self) -> FoundDevice | None:
         """The RNG of the running guest that the policy is about: the wanted one, else ours, else the first."""
         found = self.guest.live or ()
@@ -144,7 +149,7 @@ def check_layer(case: Case, layer: str) -> Check:
     decided: LayerDecision = case.decision.config if layer == CONFIG else case.decision.live
     found = case.guest.config if layer == CONFIG else case.guest.live
     if found is None:
-        return Check(NOT_APPLICABLE, decided.reason)
+        return Check(UNKNOWN if layer == LIVE and case.unseen else NOT_APPLICABLE, decided.reason)
     if layer == LIVE and case.waits:
         return Check(FAIL, f"waits for a restart: {case.waits}")
     if decided.status == UNCHANGED:

@@ -231,7 +231,7 @@ def _run(case: Case) -> dict[str, Check]:
     if case.wanted is None or case.device is None or case.waits:
         why = "no RNG is wanted" if case.wanted is None else "waits for a restart" if case.waits else "no RNG to judge"
         if case.guest.live is None:
-            why = "the guest is not running"
+            why = case.decision.live.reason
         checks.update({name: Check(NOT_APPLICABLE, why) for name in CHECKS if name not in checks})
     else:
         inside = Inside.of(case)
@@ -242,6 +242,8 @@ def _run(case: Case) -> dict[str, Check]:
         if UNKNOWN in (checks["driver"].result, checks["current"].result):
             report_silence(case)
     case.report_differences()
+    if case.unseen:
+        report_silence(case)
     if case.waits:
         case.find(kinds.WAITS, {"reason": case.waits}, why=case.waits)
     return checks
@@ -253,6 +255,8 @@ def _verdict(case: Case, checks: Mapping[str, Check]) -> str:
         return WAITING
     if failed:
         return FAILED
+    if case.unseen:
+        return UNPROVEN
     if case.wanted is None:
         return VERIFIED  # there is nothing that the guest could add
     if case.guest.live is None:
@@ -271,7 +275,7 @@ def _reason(case: Case, verdict: str, checks: Mapping[str, Check]) -> str:
         return f"{checks[CONFIG].message}; not running"
     if verdict == UNPROVEN:
         unknown = [check.message for check in checks.values() if check.result == UNKNOWN]
-        return f"{checks[LIVE].message}; not proven: {unknown[0]}"
+        return f"{checks[CONFIG if case.unseen else LIVE].message}; not proven: {unknown[0]}"
     if case.wanted is None:
         return checks[LIVE if case.guest.running else CONFIG].message
     return f"{checks[LIVE].message}; the guest draws from {checks['current'].message}"
