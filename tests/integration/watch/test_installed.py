@@ -222,3 +222,9 @@ def test_a_program_that_cannot_write_fails_the_play(fleet: Fleet, hv1: Host) -> 
     shown = fleet.play(PLAYBOOK, *HV1, "-e", "rng_report_watch_user=nobody", code=2)
     assert "Run the program once" in shown
     assert "fleet-rng-watch: " in shown
+
+
+def test_a_node_that_is_only_reached_over_its_api_is_left_out(fleet: Fleet, hv1: Host) -> None:
+    shown = fleet.play(PLAYBOOK, *HV1, "-e", "virtio_rng_proxmox_api_host=pve1.example.com")
+    assert "No watch here" in shown
+    assert there(hv1, *ALL) == []
