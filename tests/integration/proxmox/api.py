@@ -88,8 +88,10 @@ class Node(Files):
         return [call[1] for call in self.calls() if call[0] != "get"]
 
 
-def play(nodes: list[Node], playbook: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook for nodes, with more variables for all of them.
+def play(
+    nodes: list[Node], playbook: str, *arguments: str, credential: dict[str, str] | None = None, **variables: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook for nodes, with more variables for all of them, and a credential in the environment.
 
     The names of the hypervisors in the inventory have a domain; what is before it is the node.
     """
@@ -105,6 +107,7 @@ def play(nodes: list[Node], playbook: str, *arguments: str, **variables: Any) ->
         "ANSIBLE_HOME": str(home),
         "ANSIBLE_NOCOLOR": "1",
         "no_proxy": "127.0.0.1",
+        **(credential or {}),
     }
     return subprocess.run(
         [str(PLAYBOOK), "-i", str(home / "inventory.json"), playbook, *arguments],

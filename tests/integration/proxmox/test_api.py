@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from api import SECRET, USER, Node, play
+from api import SECRET, TOKEN, USER, Node, play
 
 OURS = "source=/dev/urandom,period=1000,max_bytes=1024"
 HW_RANDOM = "/sys/devices/virtual/misc/hw_random"
@@ -43,7 +43,7 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
-def test_from_nothing_to_proof_and_back(node: Node) -> None:
+def test_from_nothing_to_proof_and_back(node: Node, tmp_path: Path) -> None:
     before = node.texts()
     done = play([node], "fleet.rng.enable_rng", "--check", "--diff")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -63,11 +63,14 @@ def test_from_nothing_to_proof_and_back(node: Node) -> None:
     assert "changed=0" in done.stdout
     assert node.writes() == []
 
-    done = play([node], "fleet.rng.verify_rng", virtio_rng_view_timeout=120)
+    report = ("-e", f"rng_report_dir={tmp_path}/report")
+    done = play([node], "fleet.rng.verify_rng", *report, virtio_rng_view_timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 2 guests verified" in done.stdout, done.stdout
-    (row,) = [line for line in done.stdout.splitlines() if "web1" in line]
-    assert "verified" in row
+    (host,) = json.loads((tmp_path / "report/report.json").read_text())["hosts"]
+    (guest,) = [guest for guest in host["guests"] if guest["name"] == "web1"]
+    assert (guest["verdict"], guest["checks"]["open"]["result"]) == ("verified", "unknown")
+    assert guest["checks"]["open"]["message"].startswith("it is asked over the API of Proxmox VE, which does not show")
 
     done = play([node], "fleet.rng.disable_rng", virtio_rng_restart="when_needed")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -109,6 +112,20 @@ def test_the_secret_is_never_shown(node: Node) -> None:
     assert done.returncode != 0
     assert "you said PVEAPIToken=ansible@pve!fleet=" in said(done)
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_a_credential_in_the_environment(node: Node) -> None:
+    """As AWX hands it to an execution environment; the host of it counts for nothing."""
+    given = {"user": USER, "token_id": TOKEN, "token_secret": SECRET}
+    credential = {f"PROXMOX_{name.upper()}": value for name, value in given.items()}
+    credential["PROXMOX_CA_PATH"] = str(node.certificates / "pve-root-ca.pem")
+    unset = {f"virtio_rng_proxmox_{name}": "" for name in ("api_user", "api_token_id", "api_token_secret", "ca_path")}
+    done = play([node], "fleet.rng.enable_rng", credential={**credential, "PROXMOX_HOST": "pve1.invalid"}, **unset)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"rng0: {OURS}\n" in node.texts()[101]
+    done = play([node], "fleet.rng.enable_rng", **unset)
+    assert done.returncode != 0
+    assert "missing parameter(s) required by 'api_host': api_user, api_token_id, api_token_secret" in said(done)
 
 
 def test_a_certificate_that_is_not_trusted(node: Node) -> None:
