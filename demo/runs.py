@@ -46,7 +46,6 @@ class Playbooks:
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
             "ANSIBLE_CALLBACKS_ENABLED": "recap_file",
-            "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "no",  # a short story
             "RECAP_FILE": str(self._recap),
         }
 
