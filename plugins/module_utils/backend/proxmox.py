@@ -27,6 +27,7 @@ from ..errors import (
     HypervisorError,
     InvalidValueError,
     LeftRunningError,
+    TimedOutError,
     UnsafeSourceError,
 )
 from ..observation import LOCK, TEMPLATE, FoundDevice, ObservedGuest
@@ -175,7 +176,10 @@ class Session:
         return self._observed(guest.name, self._status(vmid)[0], config, guest.uuid)
 
     def _status(self, vmid: int) -> Tuple[codec.Listed, Mapping[str, Any]]:
-        status = self.api.get(f"{self.guests}/{vmid}/status/current")
+        try:
+            status = self.api.get(f"{self.guests}/{vmid}/status/current")
+        except TimedOutError as error:  # so that it is asked again: a guest that was shut down must not stay so
+            raise HypervisorError(str(error)) from error
         if not isinstance(status, dict):
             raise GuestError("its status is not what the API promises")
         try:

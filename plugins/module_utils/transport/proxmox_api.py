@@ -119,7 +119,7 @@ class Api:
         self._call("PUT", path, parameters)
 
     def task(self, path: str, seconds: float, **parameters: str) -> None:
-        """A POST that starts a task of so many seconds, and waits for its end.
+        """A POST that starts a task of so many seconds, and waits for its end. A look that is lost does not end it.
 
         :raises RefusedError: with what the task ended with.
         """
@@ -129,12 +129,16 @@ class Api:
             raise HypervisorError(f"POST {path}: the answer names no task: {self._shown(repr(name), 100)}")
         status = f"/nodes/{path.split('/')[2]}/tasks/{urllib.parse.quote(name, safe='')}/status"
         while True:
-            answer = self.get(status)
-            told = answer if isinstance(answer, dict) else {}
+            told, lost = {}, ""
+            try:
+                answer = self.get(status)
+                told = answer if isinstance(answer, dict) else {}
+            except (HypervisorError, TimedOutError) as error:
+                lost = f": {error}"
             if told.get("status") == "stopped":
                 break
             if time.monotonic() >= until:
-                raise TimedOutError(f"a task of Proxmox VE did not end within {seconds + self.seconds:g} seconds")
+                raise TimedOutError(f"a task of Proxmox VE did not end within {seconds + self.seconds:g} seconds{lost}")
             time.sleep(_POLL_SECONDS)
         ended = str(told.get("exitstatus") or "it does not say how it ended")
         if ended != "OK" and not ended.startswith("WARNINGS"):
@@ -192,8 +196,10 @@ class Api:
         if isinstance(cause, socket.timeout):
             seconds = min(self.seconds, CONNECT_SECONDS)
             return HypervisorError(f"{place} is not to be reached: no connection within {seconds:g} seconds")
-        why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        return HypervisorError(f"{place} is not to be reached: {self._shown(str(why), 200)}")
+        why = self._shown(str(getattr(cause, "strerror", None) or cause) or type(cause).__name__, 200)
+        if sent:
+            return HypervisorError(f"{place} was lost before it answered: {why}; the outcome is unknown")
+        return HypervisorError(f"{place} is not to be reached: {why}")
 
     def _refusal(self, call: str, status: int, reason: str, answer: Mapping[str, Any]) -> Exception:
         """What the API says when it does not do something, in the words that the command would print."""

@@ -11,7 +11,8 @@ with "errors", 501 for calls that there are not, 500 for all else. What would ta
 how it ended. The 3 seconds by which a real server delays a 401 are left out.
 
 Faults ("https"): "status": [number, reason] in place of every answer; "redirect": where to; "flood": so many bytes;
-"drip": a byte at a time, for ever; "echo": the caller's own header in a message; "plain": a text that is no JSON.
+"drip": a byte at a time, for ever; "hang up": no answer; "echo": the caller's own header in a message; "plain": a text
+that is no JSON.
 """
 
 from __future__ import annotations
@@ -185,6 +186,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b'{"data": "' + b"x" * faults["flood"])
+        elif "hang up" in faults:
+            self.connection.close()
         elif "drip" in faults:
             self.send_response(200)
             self.end_headers()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.backend import proxmox as backend
-from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError
+from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError, HypervisorError, TimedOutError
 from ansible_collections.fleet.rng.plugins.module_utils.module import apply
 from ansible_collections.fleet.rng.plugins.module_utils.transport import proxmox as transport
 from ansible_collections.fleet.rng.plugins.module_utils.transport import proxmox_api
@@ -369,3 +369,31 @@ def test_a_guest_that_does_not_start_again(node: Node, run_module: Any) -> None:
     node.site(faults={"no start": [101]})
     error = outcome(run_module(proxmox_rng.main, devices=RESTART))[3]
     assert error == "it was shut down and does not start again (start failed: QEMU exited with code 1)"
+
+
+def test_a_guest_is_started_although_its_status_was_lost_once(
+    node: Node, run_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.add(101, "name: web1\n", running=True)
+    status, asked = backend.Session._status, []
+
+    def lose(self: backend.Session, vmid: int) -> Any:
+        asked.append(vmid)
+        get = self.api.get
+        if not (node.root / "run/qemu-server/101.pid").exists() and "lost" not in asked:
+            asked.append("lost")
+
+            def late(*dummy: str) -> Any:
+                raise TimedOutError("no answer in time")
+
+            monkeypatch.setattr(self.api, "get", late)
+        try:
+            return status(self, vmid)
+        finally:
+            monkeypatch.setattr(self.api, "get", get)
+
+    monkeypatch.setattr(backend.Session, "_status", lose)
+    result = run_module(proxmox_rng.main, devices=RESTART, restart_timeout=5)
+    assert "lost" in asked
+    assert outcome(result) == (True, "added", "added", None)
+    assert (node.root / "run/qemu-server/101.pid").exists()

@@ -282,6 +282,14 @@ def test_a_host_that_does_not_shake_hands(certificates: Path) -> None:
             found.set(CONFIG, rng0="/dev/urandom")
 
 
+def test_a_host_that_hangs_up(api: ApiMaker, node: Node) -> None:
+    node.site(faults={"https": {"hang up": True}})
+    with pytest.raises(
+        HypervisorError, match=r"^127\.0\.0\.1:\d+ was lost before it answered: .+; the outcome is unknown$"
+    ):
+        api().set(CONFIG, rng0="/dev/urandom")
+
+
 def test_nobody_there(certificates: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]

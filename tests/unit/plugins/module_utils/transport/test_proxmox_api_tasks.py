@@ -62,6 +62,28 @@ def test_tasks_that_say_something_else(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("lost", [HypervisorError("lost"), TimedOutError("late")])
+def test_a_look_that_is_lost_does_not_end_the_task(
+    lost: Exception, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Api(access_to(8006, certificates))
+    answers: list[Any] = ["UPID:a", lost, lost, {"status": "stopped", "exitstatus": "OK"}]
+
+    def call(*dummy: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(found, "_call", call)
+    found.task("/nodes/pve1/x", 0)
+    assert answers == []
+    answers, found.seconds = ["UPID:a", lost], 0
+    with pytest.raises(TimedOutError, match=rf"^a task of Proxmox VE did not end within 0 seconds: {lost}$"):
+        found.task("/nodes/pve1/x", 0)
+
+
+@pytest.mark.usefixtures("quick")
 def test_warnings_of_a_task_are_no_failure(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Api(access_to(8006, certificates))
     ended = {"status": "stopped", "exitstatus": "WARNINGS: 1"}
