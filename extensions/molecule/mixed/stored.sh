@@ -30,9 +30,8 @@ elif [ -d /etc/pve ]; then
 elif [ -d /var/lib/ganeti/queue ]; then
     gnt-instance list --no-headers --separator='|' -o name,hv/kvm_extra,custom_hvparams
     # Each change is counted and dated, also that which undoes another.
-    for name in $(gnt-instance list --no-headers -o name); do
-        gnt-instance info --static "$name"
-    done | sed -E '/^ *-? *(Serial number|Modification time):/d'
+    gnt-instance list --no-headers -o name | xargs gnt-instance info --static |
+        sed -E '/^ *-? *(Serial number|Modification time):/d'
 else
     show /etc/qemu/*
 fi

@@ -13,14 +13,14 @@ from testinfra.host import Host
 PROGRAM = (Path(__file__).parents[1] / "stored.sh").read_text()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stored(host: Host) -> str:
     """All that the hypervisor has stored about its guests."""
     text: str = host.check_output("sh -c %s", PROGRAM)
     return text
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stored_before(host: Host) -> str:
     """The same, before the first run."""
     text: str = host.file("/root/stored-before").content_string
