@@ -159,11 +159,9 @@ def test_the_ca_of_a_cluster_is_enough_where_python_is_strict(
     monkeypatch.setattr(ssl, "create_default_context", strict)
     bare = strict(cafile=str(certificates / "pve-root-ca.pem"))
     found = api()
-    with (
-        socket.create_connection(("127.0.0.1", found.access.port), 60) as connection,
-        pytest.raises(ssl.SSLCertVerificationError, match="key usage"),
-    ):
-        bare.wrap_socket(connection, server_hostname="127.0.0.1")
+    with socket.create_connection(("127.0.0.1", found.access.port), 60) as connection:  # noqa: SIM117  for Python 3.8
+        with pytest.raises(ssl.SSLCertVerificationError, match="key usage"):
+            bare.wrap_socket(connection, server_hostname="127.0.0.1")
     assert found.get("/version")["version"] == "9.2.1"
 
 
