@@ -75,7 +75,7 @@ class Inside:
     def _measure(self, guest: Guest) -> tuple[str, str]:
         """Three quotas, which take two to three periods, or more on a busy machine; without a limit a MiB.
 
-        A guest that is late before it begins finds a quota renewed already. Those of the groups differ by a factor of 4.
+        One that is late to begin finds a quota renewed already. Those of the groups differ by a factor of 4.
         """
         limit, period = self._rate(guest)
         if limit == "unlimited":
