@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from .domain import GuestNet, domain_xml
+from .distribution import disk_name, ensure_disk
+from .domain import DISKS, IMAGES, GuestNet, domain_xml
 from .errors import LabError
 from .guest import Guest
 from .host import Host
@@ -33,11 +34,14 @@ STATE_FILE = "lab.json"
 WORKERS = max(2, os.cpu_count() or 2)
 
 
-def prepare(ssh: bool = False, progress: Progress = say) -> Path:
+def prepare(ssh: bool = False, progress: Progress = say, distribution: bool = False) -> Path:
     """Install and build whatever labs need; answers the directory of the images. Fast when there is nothing to do."""
     require_root()
     install(list(PACKAGES), progress)
-    return ensure_images(ssh, progress)
+    images = ensure_images(ssh, progress)
+    if distribution:
+        ensure_disk(images, progress)
+    return images
 
 
 def require_root() -> None:
@@ -99,7 +103,7 @@ class Lab:
 
     def up(self) -> Lab:
         """Boot everything; returns when hosts and running guests answer. Leaves nothing behind when it fails."""
-        images = prepare(self.spec.needs_ssh_guests, self.progress)
+        images = prepare(self.spec.needs_ssh_guests, self.progress, self.spec.needs_distribution)
         if self.state.exists() and any(self.state.iterdir()):
             raise LabError(f"{self.state} is not empty: a lab may be up there (take it down first)")
         self.state.mkdir(parents=True, exist_ok=True)
@@ -147,7 +151,7 @@ class Lab:
         for host in self.hosts.values():
             for spec in host.spec.guests:
                 address = None
-                if spec.ssh:
+                if spec.networked:
                     address, number = str(network.guest_address(number)), number + 1
                 self.guests.append(Guest(host, spec, address))
 
@@ -160,6 +164,11 @@ class Lab:
         return domain_xml(guest.host.name, guest.spec, net)
 
     def _define(self, host: Host) -> None:
+        for guest in self.guests:
+            if guest.host is host and guest.spec.distribution:
+                host.check("mkdir", "-p", DISKS)
+                base = ["-F", "raw", "-b", f"{IMAGES}/{disk_name()}"]
+                host.check("qemu-img", "create", "-q", "-f", "qcow2", *base, f"{DISKS}/{guest.uuid}")
         xml = [self.domain_xml(guest) for guest in self.guests if guest.host is host]
         if xml:
             host.define(*xml)
