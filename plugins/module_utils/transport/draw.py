@@ -111,7 +111,7 @@ class _Reader:
         self._limits = limits
         self._board = _Board(min(limits.count, SAMPLE))
         self._killed: Optional[float] = None
-        self._gone = self._left = False
+        self._left = False
         self._due = time.monotonic() + limits.seconds + LOOKING
         self.pid = os.fork()
         if self.pid == 0:
@@ -123,8 +123,7 @@ class _Reader:
 
     def is_done(self) -> bool:
         """Whether nothing more is to be expected; a reader whose time is up is killed meanwhile."""
-        self._gone = self._gone or os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
-        if self._gone:
+        if self._has_ended():
             return True
         self._board.read()
         now = time.monotonic()
@@ -134,6 +133,12 @@ class _Reader:
             self._killed = now
         self._left = self._killed is not None and now >= self._killed + GRACE
         return self._left
+
+    def _has_ended(self) -> bool:
+        try:
+            return os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+        except ChildProcessError:  # who started us ignores its children, and so do we
+            return True
 
     def drawn(self) -> Drawn:
         board = self._board

@@ -226,6 +226,17 @@ def test_a_fault_in_the_reader_is_told(pipe: tuple[Source, int], monkeypatch: py
     assert (drawn.outcome, drawn.why) == ("error", "the reader ended by itself: a fault of this collection")
 
 
+def test_a_parent_that_was_started_to_ignore_its_children(pipe: tuple[Source, int]) -> None:
+    source, descriptor = pipe
+    os.write(descriptor, bytes(300))
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        drawn = draw_one(source, Limits(60, 256))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (drawn.outcome, drawn.count) == ("complete", 256)
+
+
 def test_a_reader_keeps_nothing_of_ours_open(pipe: tuple[Source, int]) -> None:
     """Who waits for the end of the module's output must not wait for a reader that hangs."""
     inside, outside = os.pipe()
