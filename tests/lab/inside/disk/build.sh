@@ -17,4 +17,6 @@ chroot "$root" systemctl --quiet enable lab.service
 chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
     e2scrub_reap.service fstrim.timer getty@.service getty-static.service \
     serial-getty@.service systemd-timesyncd.service
+printf 'virtio_pci\nvirtio_blk\next4\n' >> "$root/etc/initramfs-tools/modules"
+chroot "$root" update-initramfs -u > /dev/null
 echo guest > "$root/etc/hostname"
