@@ -123,7 +123,8 @@ def test_a_bad_option_of_the_test_is_told(fleet, source):
 
 def test_an_audit_tests_sources_when_asked(fleet, source):
     source("stuck")
-    inventory = {"hypervisors": {"hosts": {"hv1": {"virtio_rng_source": DEVICE}}}}
+    own = {"virtio_rng_sources": ["/dev/urandom"]}  # /dev/hwrng would be the machine's
+    inventory = {"hypervisors": {"hosts": {"hv1": {"virtio_rng_source": DEVICE}}, "vars": own}}
     output = fleet.play("fleet.rng.audit_rng", "-e", "rng_audit_sources=true", inventory=inventory)
     rows = {tuple(line.split()[:3]) for line in output.splitlines()}
     assert ("hv1", DEVICE, "failed") in rows

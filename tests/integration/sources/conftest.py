@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from lab import GuestSpec, Host, HostSpec, Lab, LabSpec
+from lab import GuestSpec, Host, HostSpec, HwRng, Lab, LabSpec
 from lab.packages import download, refresh
 from lab.process import PATIENCE, say
 
@@ -34,7 +34,7 @@ SPEC = LabSpec(
                 GuestSpec("dry", ssh=True, memory=256, rng=RATE.format(1, 4294967295)),
             ),
         ),
-        HostSpec("machine", libvirt=False),
+        HostSpec("machine", libvirt=False, hwrng=HwRng()),
     )
 )
 
