@@ -91,7 +91,7 @@ def test_what_is_no_line_of_ours_is_nothing() -> None:
 RNG = {"current": "tpm-rng-0", "cpu": ["rdrand"]}
 BEGIN: dict[str, Any] = {"host": "hv1", "changed": [], "problems": [], "notes": [], "sources": [], "rng": RNG}
 GOOD = {"source": "/dev/hwrng", "status": "good", "bytes_per_second": 9600.0, "why": "all bytes came"}
-BAD = {"source": "/dev/x", "status": "missing", "bytes_per_second": None, "why": "nothing is there"}
+BAD = {"source": "/dev/x", "status": "missing", "bytes_per_second": None, "why": "gone"}
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,8 @@ BAD = {"source": "/dev/x", "status": "missing", "bytes_per_second": None, "why":
         ),
         ({"rng": None}, "hv1: It could not be audited. Nothing to change."),
         (
-            {"sources": [GOOD, BAD], "rng": None},
-            "hv1: It could not be audited. Sources: /dev/hwrng good, 9.38 KiB/s; /dev/x missing (nothing is there). "
-            + "Nothing to change.",
+            {"sources": [GOOD, BAD], "rng": None, "changed": ["a"]},
+            "hv1: It could not be audited. Sources: /dev/hwrng good, 9.38 KiB/s; /dev/x missing (gone). Changed: a.",
         ),
         (
             {"changed": ["a", "b"], "problems": ["c."], "notes": ["d"]},
