@@ -108,6 +108,22 @@ def test_each_source_is_tested_where_it_is_used_and_only_there(fleet, source):
     assert 0 < together(fleet) <= 0.5 * RATE * 1.1
 
 
+def test_verifying_measures_too_and_the_report_says_so(fleet, source, tmp_path):
+    source(f"rate={RATE}")
+    fleet.play("fleet.rng.enable_rng", inventory=measured())
+    output = fleet.play("fleet.rng.verify_rng", "-e", f"rng_report_dir={tmp_path}", inventory=measured())
+    row = next(line.split() for line in output.splitlines() if line.startswith("hv1 "))
+    assert row == ["hv1", "2", *("0", "0", "0", "0"), "2", "0"], "both are right, and off"
+    documents = [json.loads(path.read_text()) for path in (tmp_path / "hosts").iterdir()]
+    budgets = {document["hypervisor"]: document["budget"] for document in documents}
+    assert budgets["hv2"] is None
+    assert budgets["hv1"]["promised"] == together(fleet)
+    told = budgets["hv1"]["measured"]
+    assert (told["share"], list(told["sources"])) == (50, [DEVICE])
+    assert told["sources"][DEVICE]["measured"] > 0
+    assert " %), measured<" in (tmp_path / "report.html").read_text()
+
+
 def test_without_a_measured_budget_no_source_is_read(fleet):
     output = fleet.play("fleet.rng.enable_rng")
     assert "Test the sources that guests are to have" not in output
