@@ -11,8 +11,8 @@ from typing import Any
 from ansible_collections.fleet.rng.plugins.module_utils.health import FAILED, NO_FAILURE, NOT_RUN
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
-from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once
-from ansible_collections.fleet.rng.plugins.plugin_utils.table import columns, explained
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once, some
+from ansible_collections.fleet.rng.plugins.plugin_utils.table import columns, explained, wrapped
 
 HEADER = ("machine", "role", "kernel", "current RNG", "other RNGs", "CPU", "entropy", "CRNG", "findings")
 SOURCE_HEADER = ("machine", "source", "status", "bytes per second", "health tests", "why")
@@ -46,7 +46,7 @@ def audit(machines: Mapping[str, Any], width: int = 100, sources: Mapping[str, A
     )
     if findings:
         lines.append("")
-    return lines + explained(
+    lines += explained(
         [
             ((identifier, SEVERITIES[rank], printable(name, 32)), printable(text, 600))
             for (rank, identifier, name, dummy), text in zip(
@@ -55,6 +55,14 @@ def audit(machines: Mapping[str, Any], width: int = 100, sources: Mapping[str, A
         ],
         width,
     )
+    sound = [name for name in names if isinstance(machines[name], Mapping) and not _to_act_on(said[name])]
+    if sound:
+        lines += ["", *wrapped("", f"Nothing has to be done on {len(sound)} of {len(names)}: {some(sound)}.", width)]
+    return lines
+
+
+def _to_act_on(findings: Iterable[Mapping[str, Any]]) -> bool:
+    return any(finding.get("severity") in SEVERITIES[:2] for finding in findings)  # errors and warnings
 
 
 def _mappings(result: Any, key: str) -> Iterable[Mapping[str, Any]]:

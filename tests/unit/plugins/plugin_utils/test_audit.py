@@ -52,7 +52,15 @@ def test_machines_and_findings() -> None:
         "",
         "RNG009  error    hv1  What RNG009 says. Mend it.",
         "RNG003  warning  hv1  What RNG003 says. Mend it.",
+        "",
+        "Nothing has to be done on 1 of 3: web1.",
     ]
+
+
+def test_what_is_only_good_to_know_asks_for_nothing() -> None:
+    machines = {f"web{number}": machine(findings=[finding("RNG014", "info")]) for number in range(9)}
+    assert audit(machines)[-1] == "Nothing has to be done on 9 of 9: web0, web1, web2, web3, web4 and 4 more."
+    assert not any("Nothing" in line for line in audit({"hv2": None}))
 
 
 def result(source: str, status: str, rate: float | None, *verdicts: str) -> dict[str, Any]:
@@ -90,6 +98,8 @@ def test_sources_that_were_tested() -> None:
         "",
         "RNG017  error    hv1  What RNG017 says. Mend it.",
         "RNG003  warning  hv1  What RNG003 says. Mend it.",
+        "",
+        "Nothing has to be done on 3 of 4: hv2, hv3, hv4.",
     ]
 
 
