@@ -29,11 +29,11 @@ SHIPPED := plugins/modules plugins/module_utils
 
 .PHONY: help
 help:  ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
 
 ## Show and tell
 
-.PHONY: demo demo-down bench bench-page docs
+.PHONY: demo demo-down bench bench-page bench-early-boot docs
 demo: $(READY)  ## Boot a small fleet and give it random number generators (root; KEEP=1 leaves it running)
 	@$(AS_ROOT) demo/run
 
@@ -46,6 +46,9 @@ bench: $(READY)  ## Measure against ping, bare libvirt and today's playbooks (ro
 bench-page: $(READY)  ## Measure the report's page of a large fleet, in a headless browser (a few minutes)
 	@sh tests/page/prepare.sh
 	@$(BIN)/python benchmarks/page.py
+
+bench-early-boot: $(READY)  ## Measure when a guest has random numbers, with and without the device (root; minutes)
+	@$(AS_ROOT) $(BIN)/python benchmarks/early_boot.py
 
 docs: $(READY)  ## Build the documentation of modules and roles as HTML, in docs/build
 	@rm -rf docs/build && mkdir -p docs/build && chmod og-w docs/build

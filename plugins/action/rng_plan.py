@@ -25,6 +25,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "hosts": {"type": "list", "elements": "str"},
     "observation": {"type": "str", "default": "virtio_rng_observation"},
+    "source_tests": {"type": "str", "default": "virtio_rng_source_tests"},
     "guests": {"type": "str", "default": "guests"},
     "hypervisors": {"type": "str", "default": "hypervisors"},
     "uuid_variable": {"type": "str", "default": "virtio_rng_uuid"},
@@ -57,13 +58,14 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"hosts: not in the inventory: {', '.join(printable(name, 80) for name in unknown)}"
             )
-        planned = {name: variables.hypervisor(name, options["observation"]) for name in hosts}
+        registered = (options["observation"], options["source_tests"])
+        planned = {name: variables.hypervisor(name, *registered) for name in hosts}
         others = dict.fromkeys([*groups.get(options["hypervisors"], ()), *_reached(planned.values(), groups)])
         plan = make_plan(
             list(hosts),
             [
                 *planned.values(),
-                *(variables.hypervisor(name, options["observation"]) for name in others if name not in planned),
+                *(variables.hypervisor(name, *registered) for name in others if name not in planned),
             ],
             [variables.guest(name, options["uuid_variable"]) for name in groups.get(options["guests"], ())],
             Settings(
@@ -101,10 +103,10 @@ def _groups_within(groups: Mapping[str, list[str]], guests: str) -> dict[str, li
     return {name: hosts for name, hosts in groups.items() if hosts and known.issuperset(hosts)}
 
 
-def _unknown(variables: Mapping[str, Any], named_by_an_option: str) -> tuple[str, ...]:
+def _unknown(variables: Mapping[str, Any], *named_by_options: str) -> tuple[str, ...]:
     """The variables that begin like ours and mean nothing: most likely a mistake in writing."""
     ours = (name for name in variables if name.startswith(PREFIX))
-    return tuple(name for name in ours if name not in KNOWN_VARIABLES and name != named_by_an_option)
+    return tuple(name for name in ours if name not in KNOWN_VARIABLES and name not in named_by_options)
 
 
 class _Variables:
@@ -115,7 +117,7 @@ class _Variables:
         self._templar = templar
         self._hostvars = hostvars
 
-    def hypervisor(self, name: str, observation: str) -> Hypervisor:
+    def hypervisor(self, name: str, observation: str, tests: str) -> Hypervisor:
         """With what the play, its roles and this task set: hypervisors are the hosts that the play is about."""
         # hostvars leaves those out, hence the variable manager, as for any task that runs on that host.
         host = self._hostvars._inventory.get_host(name)
@@ -123,7 +125,8 @@ class _Variables:
             play=self._task.get_play(), host=host, task=self._task, include_hostvars=False
         )
         policy = self._policy(variables, (*DEFAULTS, *HOST_FIELDS))
-        return Hypervisor(name, policy, variables.get(observation), _unknown(variables, observation))
+        unknown = _unknown(variables, observation, tests)
+        return Hypervisor(name, policy, variables.get(observation), unknown, variables.get(tests))
 
     def guest(self, name: str, uuid_variable: str) -> InventoryGuest:
         variables = self._hostvars.raw_get(name)

@@ -13,11 +13,15 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.fleet.rng.plugins.plugin_utils import audit as pure
 
 
-def audit(machines: Mapping[str, Any], width: int = 100) -> list[str]:
+def audit(machines: Mapping[str, Any], width: int = 100, sources: Mapping[str, Any] | None = None) -> list[str]:
     """The lines of the table; they hold what machines said, which must never be templated (ansible-core 2.18 would)."""
     if not isinstance(machines, Mapping):
         raise AnsibleFilterError("fleet.rng.audit takes a mapping of machines to what an audit said of them")
-    lines: list[str] = wrap_var(pure.audit(machines, width))
+    if sources is not None and not isinstance(sources, Mapping):
+        raise AnsibleFilterError(
+            "fleet.rng.audit: sources is a mapping of machines to what rng_source_info said of them"
+        )
+    lines: list[str] = wrap_var(pure.audit(machines, width, sources))
     return lines
 
 

@@ -32,6 +32,10 @@ class UnsafeSourceError(RngError):
     """A source that would abort, freeze or mislead a guest if it were attached."""
 
 
+class MissingSourceError(UnsafeSourceError):
+    """A source that is not there."""
+
+
 class GuestError(RngError):
     """Something that concerns one guest only; the other guests go on."""
 

@@ -19,8 +19,12 @@ description:
     A guest's own inventory variables win over the entries of C(virtio_rng_overrides) of its hypervisor that match its
     name, these over the hypervisor's variables, and these over the defaults of the collection. Variables that the play,
     a role or this task sets count as variables of each hypervisor.
-  - C(virtio_rng_host_budget) of a hypervisor limits the bytes per second that its guests may draw together.
-    C(virtio_rng_remove) takes the RNG away from all its guests that are not unmanaged, whatever else they ask for.
+  - C(virtio_rng_host_budget) of a hypervisor limits the bytes per second that its guests may draw together. With
+    V(measured) that is C(virtio_rng_host_budget_share) percent of what each source gave to
+    M(fleet.rng.rng_source_info), for the guests that are on it. Without such a test, or where a source did not pass it,
+    the hypervisor gets an C(error). Rates that guests have already are left as they are while they suit the new
+    measurement, too.
+  - C(virtio_rng_remove) takes the RNG away from all its guests that are not unmanaged, whatever else they ask for.
   - C(virtio_rng_migration_groups) of a hypervisor names the inventory groups that its guests may move within. A guest
     whose source is not safe on another hypervisor of them is refused; with C(virtio_rng_migration) V(warn) that is a
     warning, and with V(ignore) nothing. What is safe there, the observation says in C(host.sources).
@@ -40,6 +44,12 @@ options:
       - Name of the variable in which each hypervisor registered the result of its C(_info) module.
     type: str
     default: virtio_rng_observation
+  source_tests:
+    description:
+      - Name of the variable in which each hypervisor registered the result of M(fleet.rng.rng_source_info), for a
+        budget that is measured.
+    type: str
+    default: virtio_rng_source_tests
   guests:
     description:
       - The inventory group of the guests.
@@ -93,6 +103,7 @@ notes:
 seealso:
   - module: fleet.rng.libvirt_rng_info
   - module: fleet.rng.libvirt_rng
+  - module: fleet.rng.rng_source_info
 author:
   - The fleet.rng authors (@fleet-rng)
 """
@@ -232,7 +243,18 @@ plan:
           description:
             - With a budget, C(bytes_per_second), the bytes per second that are C(promised) to guests, and the number of
               C(guests) that share it. Null without one.
+            - C(measured) is null, or for a measured budget the C(share) in percent and the C(sources). These have, by
+              source, the bytes per second that were C(measured), and the three numbers above of its own guests.
           type: dict
+        sources:
+          description: The sources that guests of the hypervisor are to have, sorted.
+          type: list
+          elements: str
+        untested:
+          description:
+            - The sources whose test the hypervisor's measured budget waits for. Empty without such a budget.
+          type: list
+          elements: str
         policies:
           description:
             - The device that a future guest of this hypervisor would get, by C(name), as C(device).
@@ -292,6 +314,8 @@ plan:
         in_sync: 0
         unmanaged: 0
         budget:
+        sources: [/dev/urandom]
+        untested: []
         policies: []
         error:
         failure:

@@ -8,10 +8,8 @@ Pure: everything comes in as values, so that a plan can be tested without Ansibl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.converge import (
@@ -21,28 +19,35 @@ from ansible_collections.fleet.rng.plugins.module_utils.converge import (
     Capabilities,
     decide,
 )
-from ansible_collections.fleet.rng.plugins.module_utils.device import Rate, request_bytes
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError, RngError
 from ansible_collections.fleet.rng.plugins.module_utils.observation import TEMPLATE, ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
-from ansible_collections.fleet.rng.plugins.plugin_utils.budget import Claim, per_second, share
 from ansible_collections.fleet.rng.plugins.plugin_utils.matching import Matches, Seen, match
 from ansible_collections.fleet.rng.plugins.plugin_utils.migration import Destination, Migration
 from ansible_collections.fleet.rng.plugins.plugin_utils.notices import misspelt, some
 from ansible_collections.fleet.rng.plugins.plugin_utils.policies import named_devices
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     ABSENT,
+    MEASURED,
     PREFIX,
     UNMANAGED,
     Layer,
     Override,
     Policy,
+    budget_share,
     check_config_dir,
     check_hypervisor,
     host_budget,
     host_switch,
     parse_overrides,
     resolve,
+)
+from ansible_collections.fleet.rng.plugins.plugin_utils.sharing import (
+    Shared,
+    Wanting,
+    share_measured,
+    share_number,
+    untested,
 )
 
 REFUSED = "refused"
@@ -51,12 +56,16 @@ BUDGET_FIELDS = ("weight", "min_bytes")
 
 @dataclass(frozen=True)
 class Hypervisor:
-    """Its policy variables, without their prefix, and what its ``_info`` module returned, if anything."""
+    """Its policy variables, without their prefix, and what its ``_info`` module returned, if anything.
+
+    ``tests`` is what ``rng_source_info`` returned, for a budget that is to be measured.
+    """
 
     name: str
     variables: Mapping[str, Any]
     observation: Any = None
     unknown: tuple[str, ...] = ()  # variables of it that look like ours, and are not
+    tests: Any = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,7 @@ def make_plan(
             plans[name]["policies"] = _policies(known[name], own, settings)
         except RngError as error:
             plans[name] = _host_plan(error=str(error), total=len(candidates[name]))
+        plans[name].update(_sources(known[name], candidates[name]))
     warnings += migration.warnings()
     unknown = _unknown_guests(matches, inventory) if complete and not errors else []
     return {"hosts": plans, "unknown_guests": unknown, "warnings": warnings}
@@ -199,7 +209,9 @@ def _plan_host(
     check_hypervisor(name, variables.get("hypervisor"), facts.get("kind"))
     check_config_dir(name, variables.get("config_dir"))
     overrides = parse_overrides(name, variables.get("overrides"))
-    budget = host_budget(name, variables.get("host_budget"))
+    share = budget_share(name, variables.get("host_budget_share"))
+    measured = variables.get("host_budget") == MEASURED
+    budget = None if measured else host_budget(name, variables.get("host_budget"))
     live, exclusive = settings.live, settings.exclusive
     if live is None:
         live = host_switch(name, "live", variables.get("live"), True)
@@ -215,8 +227,13 @@ def _plan_host(
         device = None if candidate.policy is None else candidate.policy.device
         if device is not None and not candidate.guest.error:
             candidate.refused = migration.refusal(rules, name, candidate.guest.name, device.source)
-    shares = None if budget is None else _share(name, budget, candidates, capabilities, warnings)
-    plan = _host_plan(total=len(candidates), budget=shares)
+    wanting = _wanting(candidates, capabilities.max_bytes)
+    row = None
+    if measured:
+        row = _limit(name, share_measured(name, share, hypervisor.tests, wanting), candidates, warnings)
+    elif budget is not None:
+        row = _limit(name, share_number(name, budget, wanting), candidates, warnings)
+    plan = _host_plan(total=len(candidates), budget=row)
     unwise: dict[str, list[str]] = {}
     for candidate in candidates:
         policy = candidate.policy
@@ -261,41 +278,31 @@ def _settle_policy(
         candidate.refused = str(error)
 
 
-def _share(
-    host: str, budget: int, candidates: list[_Candidate], capabilities: Capabilities, warnings: list[str]
-) -> dict[str, Any]:
-    """Lower the rates of the guests to their shares of the host's budget."""
-    claims: dict[int, Claim] = {}
+def _wanting(candidates: list[_Candidate], most: int) -> dict[int, Wanting]:
+    """The guests that are to have a device."""
+    return {
+        candidate.seen.index: Wanting(candidate.guest, candidate.policy, most)
+        for candidate in candidates
+        if candidate.policy is not None and candidate.policy.device is not None and not candidate.refused
+    }
+
+
+def _sources(hypervisor: Hypervisor, candidates: list[_Candidate]) -> dict[str, list[str]]:
+    """The sources that its guests are to have, and those that a measured budget still waits for."""
+    wanted = sorted({str(one.source) for one in _wanting(candidates, 0).values()})
+    waiting = untested(wanted, hypervisor.tests) if hypervisor.variables.get("host_budget") == MEASURED else []
+    return {"sources": wanted, "untested": waiting}
+
+
+def _limit(host: str, shared: Shared, candidates: list[_Candidate], warnings: list[str]) -> dict[str, Any]:
+    """Give the guests their shares of the host's budget."""
     for candidate in candidates:
-        policy = candidate.policy
-        if policy is not None and policy.device is not None and not candidate.refused:
-            ceiling = policy.device.rate.max_bytes or capabilities.max_bytes
-            unit = request_bytes(candidate.guest.arch)
-            claims[candidate.seen.index] = Claim(policy.period, policy.weight, policy.min_bytes, ceiling, unit)
-    shown = printable(host, 80)
-    try:
-        shares = share(budget, claims)
-    except RngError as error:
-        raise HypervisorError(f"hypervisor {shown}: {PREFIX}host_budget: {error}") from error
-    weights = sum(claim.weight for claim in claims.values())
-    promised = Fraction(0)
-    for candidate in candidates:
-        policy = candidate.policy
-        if policy is None or policy.device is None or candidate.refused:
-            continue
-        size, period = shares[candidate.seen.index], policy.period
-        promised += per_second(size, period)
-        if size != policy.device.rate.max_bytes:
-            words = f"budget of {shown}: {budget} B/s, weight {policy.weight} of {weights}"
-            candidate.policy = replace(
-                policy,
-                device=replace(policy.device, rate=Rate(size, period)),
-                origin={**policy.origin, "max_bytes": words},
-            )
+        candidate.policy = shared.policies.get(candidate.seen.index, candidate.policy)
     left_out = sum(1 for candidate in candidates if candidate.refused)
     if left_out:
+        shown = printable(host, 80)
         warnings.append(f"{shown}: its budget does not count the guests that were refused ({left_out})")
-    return {"bytes_per_second": budget, "promised": math.ceil(promised), "guests": len(claims)}
+    return dict(shared.row)
 
 
 def _add(
@@ -364,6 +371,8 @@ def _host_plan(*, error: str | None = None, total: int = 0, budget: dict[str, An
         "in_sync": 0,
         "unmanaged": 0,
         "budget": budget,
+        "sources": [],
+        "untested": [],
         "policies": [],
         "error": error,
         "failure": error,

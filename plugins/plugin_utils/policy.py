@@ -49,6 +49,7 @@ HOST_FIELDS = (
     "hypervisor",
     "config_dir",
     "host_budget",
+    "host_budget_share",
     "overrides",
     "live",
     "exclusive",
@@ -64,9 +65,11 @@ ROLE_FIELDS = (
     *("restart_serial", "restart_timeout", "restart_force"),
     *("wait", "guests", "uuid_variable", "become", "uuid", "sources", "explain"),
     *("guest_view", "guest_exec", "host_view", "monitor", "measure", "view_timeout", "verify_strict"),
+    *("source_test", "source_tests", "audit_sources"),
     *("observation", "plan", "result", "proof", "inside", "verification"),
 )
 KNOWN_VARIABLES = tuple(PREFIX + name for name in (*DEFAULTS, *HOST_FIELDS, *ROLE_FIELDS))
+MEASURED, DEFAULT_SHARE = "measured", 50  # a budget that is a percentage of what the sources give
 DEVICE_FIELDS = ("source", "max_bytes", "period", "model", "driver")
 MAX_WEIGHT = 1_000_000
 
@@ -215,11 +218,19 @@ def check_config_dir(host: str, value: object) -> None:
 
 
 def host_budget(host: str, value: object) -> int | None:
-    """``virtio_rng_host_budget``: bytes per second, or None without one."""
+    """``virtio_rng_host_budget``: bytes per second, or None without one. MEASURED is not for here."""
     if value is None or value == UNLIMITED:
         return None
     variable = f"hypervisor {printable(host, 80)}: {PREFIX}host_budget"
-    return whole_number(variable, value, 1, MAX_BYTES, f", or {UNLIMITED}")
+    return whole_number(variable, value, 1, MAX_BYTES, f", or {UNLIMITED}, or {MEASURED}")
+
+
+def budget_share(host: str, value: object) -> int:
+    """``virtio_rng_host_budget_share``: how much of what a source gives its guests may have, in percent."""
+    if value is None:
+        return DEFAULT_SHARE
+    variable = f"hypervisor {printable(host, 80)}: {PREFIX}host_budget_share"
+    return whole_number(variable, value, 1, 100, ", a percentage")
 
 
 def host_switch(host: str, name: str, value: object, default: bool) -> bool:

@@ -26,6 +26,7 @@ def _arguments() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     sub = commands.add_parser("prepare", help="install packages and build guest images; fast when they are there")
     sub.add_argument("--ssh", action="store_true", help="also the image for guests with SSH and Python")
+    sub.add_argument("--distribution", action="store_true", help="also the disk of guests with a distribution")
     sub = commands.add_parser("up", help="boot hosts and guests, and write an inventory")
     sub.add_argument("spec", type=Path, help="YAML or JSON file")
     sub = commands.add_parser("in", help="run a command on a host")
@@ -67,7 +68,7 @@ def main() -> int:
 def _run(given: argparse.Namespace) -> int:
     start = time.monotonic()
     if given.command == "prepare":
-        images = prepare(given.ssh)
+        images = prepare(given.ssh, distribution=given.distribution)
         say(f"ready after {time.monotonic() - start:.1f} s; images are in {images}")
     elif given.command == "up":
         lab = Lab(LabSpec.load(given.spec), given.state).up()

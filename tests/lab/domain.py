@@ -15,6 +15,7 @@ from .spec import GuestSpec
 
 IMAGES = "/run/lab/images"  # where every host sees the guest images
 SERIAL = "/run/lab/serial"  # and where its guests' consoles are written
+DISKS = "/run/lab/host/disks"  # and the disks of those that have one
 EMULATOR = "/usr/bin/qemu-system-x86_64"  # not a program called kvm: QEMU would then try KVM
 NAMESPACE = uuid.UUID("6b1f1f0e-6c1c-4f0b-9a55-3f0f0c9d6a10")
 
@@ -35,6 +36,15 @@ class GuestNet:
         """What the guest's init reads from the kernel command line; the key without its type and comment."""
         return f"lab.address={self.address} lab.key={self.key}"
 
+    @property
+    def sysinfo(self) -> ET.Element:
+        """The same for a guest that has a boot loader, and so a command line of its own: in its firmware's tables."""
+        element = ET.Element("sysinfo", type="smbios")
+        system = ET.SubElement(element, "system")
+        ET.SubElement(system, "entry", name="serial").text = self.address
+        ET.SubElement(system, "entry", name="sku").text = self.key
+        return element
+
 
 def guest_uuid(host: str, name: str) -> str:
     """The same UUID for the same guest in every lab, so that recorded output can be compared."""
@@ -49,6 +59,8 @@ def domain_xml(host: str, guest: GuestSpec, net: GuestNet | None = None) -> str:
     ET.SubElement(domain, "memory", unit="MiB").text = str(guest.memory)
     ET.SubElement(domain, "vcpu").text = "1"
     domain.append(_os(guest, net))
+    if guest.distribution and net:
+        domain.append(net.sysinfo)
     if guest.machine not in ("isapc",):
         ET.SubElement(ET.SubElement(domain, "features"), "acpi")
     ET.SubElement(domain, "cpu", mode="maximum")
@@ -62,6 +74,11 @@ def domain_xml(host: str, guest: GuestSpec, net: GuestNet | None = None) -> str:
     if guest.machine != "isapc":
         channel = ET.SubElement(devices, "channel", type="unix")
         ET.SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
+    if guest.distribution:
+        disk = ET.SubElement(devices, "disk", type="file", device="disk")
+        ET.SubElement(disk, "driver", name="qemu", type="qcow2", cache="unsafe")
+        ET.SubElement(disk, "source", file=f"{DISKS}/{guest_uuid(host, guest.name)}")
+        ET.SubElement(disk, "target", dev="vda", bus="virtio")
     if net:
         interface = ET.SubElement(devices, "interface", type="bridge")
         ET.SubElement(interface, "mac", address=net.mac)
@@ -79,6 +96,10 @@ def _os(guest: GuestSpec, net: GuestNet | None) -> ET.Element:
     element = ET.Element("os")
     ET.SubElement(element, "type", arch="x86_64", machine=guest.machine).text = "hvm"
     if guest.firmware_only:
+        return element
+    if guest.distribution:
+        ET.SubElement(element, "boot", dev="hd")
+        ET.SubElement(element, "smbios", mode="sysinfo")
         return element
     ET.SubElement(element, "kernel").text = f"{IMAGES}/vmlinuz"
     ET.SubElement(element, "initrd").text = f"{IMAGES}/{image(guest)}"
@@ -113,7 +134,8 @@ def _controllers(devices: ET.Element, guest: GuestSpec, net: GuestNet | None) ->
     if guest.machine != "q35" and not guest.machine.startswith("pc-q35"):
         return
     ET.SubElement(devices, "controller", type="pci", model="pcie-root")
-    taken = 1 + bool(net) + len(_fragment(guest, guest.rng))  # the agent's virtio-serial, the NIC, each RNG
+    # The agent's virtio-serial, the NIC, the disk, each RNG.
+    taken = 1 + bool(net) + guest.distribution + len(_fragment(guest, guest.rng))
     for dummy in range(taken + guest.spare_ports):
         ET.SubElement(devices, "controller", type="pci", model="pcie-root-port")
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from .domain import GuestNet, domain_xml
+from .distribution import disk_name, ensure_disk
+from .domain import DISKS, IMAGES, GuestNet, domain_xml
 from .errors import LabError
 from .ganeti import Instance
 from .ganeti import prepare as prepare_ganeti
@@ -38,11 +39,14 @@ GUESTS = {"libvirt": Guest, "qemu": QemuGuest, "proxmox": NodeGuest, "ganeti": I
 WORKERS = max(2, os.cpu_count() or 2)
 
 
-def prepare(ssh: bool = False, progress: Progress = say) -> Path:
+def prepare(ssh: bool = False, progress: Progress = say, distribution: bool = False) -> Path:
     """Install and build whatever labs need; answers the directory of the images. Fast when there is nothing to do."""
     require_root()
     install(list(PACKAGES), progress)
-    return ensure_images(ssh, progress)
+    images = ensure_images(ssh, progress)
+    if distribution:
+        ensure_disk(images, progress)
+    return images
 
 
 def require_root() -> None:
@@ -104,7 +108,7 @@ class Lab:
 
     def up(self) -> Lab:
         """Boot everything; returns when hosts and running guests answer. Leaves nothing behind when it fails."""
-        images = prepare(self.spec.needs_ssh_guests, self.progress)
+        images = prepare(self.spec.needs_ssh_guests, self.progress, self.spec.needs_distribution)
         if any(host.kind == "ganeti" for host in self.spec.hosts):
             prepare_ganeti(self.progress)
         if self.state.exists() and any(self.state.iterdir()):
@@ -154,7 +158,7 @@ class Lab:
         for host in self.hosts.values():
             for spec in host.spec.guests:
                 address = None
-                if spec.ssh:
+                if spec.networked:
                     address, number = str(network.guest_address(number)), number + 1
                 self.guests.append(GUESTS[host.spec.kind](host, spec, address))
 
@@ -173,6 +177,10 @@ class Lab:
         for guest in guests:
             if isinstance(guest, (QemuGuest, NodeGuest, Instance)):
                 guest.define(self._net(guest))
+            elif guest.spec.distribution:
+                host.check("mkdir", "-p", DISKS)
+                base = ["-F", "raw", "-b", f"{IMAGES}/{disk_name()}"]
+                host.check("qemu-img", "create", "-q", "-f", "qcow2", *base, f"{DISKS}/{guest.uuid}")
         if guests and host.spec.kind == "libvirt":
             host.define(*map(self.domain_xml, guests))
 

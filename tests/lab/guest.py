@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -146,6 +147,8 @@ class Guest(System):
         """Return once its agent answers, or, of a guest whose agent will not, once its system has booted."""
         if self.spec.has_agent:
             wait_for(f"{self.who}: its agent", self.answers, timeout, pause=0.25)
+            if self.spec.distribution:
+                wait_for(f"{self.who}: its SSH server", self.listens, timeout, pause=0.25)
         else:
             wait_for(f"{self.who}: its system", self.booted, timeout, pause=0.25)
 
@@ -154,6 +157,15 @@ class Guest(System):
         self.host.process()
         console = self.host.directory / "serial" / self.uuid
         return console.is_file() and BOOTED in console.read_bytes()
+
+    def listens(self) -> bool:
+        """Whether a connection to its SSH server is accepted; a LabError when the host itself is gone."""
+        self.host.process()
+        try:
+            socket.create_connection(((self.address or "").partition("/")[0], 22), timeout=2).close()
+        except OSError:
+            return False
+        return True
 
     def answers(self) -> bool:
         """Whether the agent answers within two seconds; a LabError when the host itself is gone."""

@@ -103,6 +103,17 @@ def _build(images: Path, ssh: bool, progress: Progress) -> None:
         (images / "vmlinuz.new").rename(images / "vmlinuz")
 
 
+def kernel_package() -> str:
+    """The package that depends on the current kernel."""
+    for name in KERNELS:
+        try:
+            apt("apt-cache", "show", "--no-all-versions", name)
+        except LabError:
+            continue  # a name of another distribution
+        return name
+    raise LabError(f"apt knows none of {', '.join(KERNELS)}")
+
+
 def _kernel_packages() -> list[str]:
     """The current kernel's package, and the one of its modules where the distribution splits them."""
     for name in KERNELS:

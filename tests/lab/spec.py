@@ -21,11 +21,12 @@ HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 # What a guest's agent does: tests/lab/README.md says more.
 AGENTS = ("alive", "no_files", "windows", "freebsd", "megabytes", "garbage", "hung", "absent")
 AGENTS_WITHOUT_PING = ("garbage", "hung", "absent")
+SMALLEST_DISTRIBUTION = 384  # MiB
 
 # What starts the guests of a host. A host that is "none" is a machine with sshd and nothing else.
 KINDS = ("libvirt", "qemu", "proxmox", "ganeti", "none")
 ONLY = {  # keys of guests that one kind has
-    "libvirt": ("rng", "devices", "domain"),
+    "libvirt": ("rng", "devices", "domain", "distribution"),
     "qemu": ("readconfig",),
     "proxmox": ("config",),
     "ganeti": ("parameters",),
@@ -71,6 +72,10 @@ class GuestSpec:
     python3 and an SSH server, reachable from the controller. ``agent`` is one of ``AGENTS``. Without ``driver`` the
     guest does not load virtio_rng: a device may be attached, and nothing uses it. ``os_name`` is the PRETTY_NAME of its
     /etc/os-release, any text.
+
+    ``distribution`` boots a disk of its own with this machine's distribution in place of the lab's small system: a real
+    one with systemd, udev, an initramfs and a boot loader, which keeps its changes. It has SSH, Python and an agent,
+    takes half a minute to boot, and wants a ``memory`` of 384 MiB or more.
     """
 
     name: str
@@ -91,11 +96,17 @@ class GuestSpec:
     agent: str = "alive"
     driver: bool = True
     os_name: str = ""
+    distribution: bool = False
 
     @property
     def boots(self) -> bool:
         """Whether it boots a system of the lab, which says so on its console."""
         return not self.firmware_only and self.machine not in ("isapc", "microvm")
+
+    @property
+    def networked(self) -> bool:
+        """Whether it has an address, and is reachable by SSH."""
+        return self.ssh or self.distribution
 
     @property
     def has_agent(self) -> bool:
@@ -154,6 +165,11 @@ class LabSpec:
         """Whether the larger guest image is needed."""
         return any(guest.ssh for host in self.hosts for guest in host.guests)
 
+    @property
+    def needs_distribution(self) -> bool:
+        """Whether a disk with a distribution is needed."""
+        return any(guest.distribution for host in self.hosts for guest in host.guests)
+
 
 def _host(name: str, data: Any) -> HostSpec:
     if not HOST_NAME.fullmatch(name):
@@ -188,6 +204,11 @@ def _guest(name: str, host: HostSpec, data: Any) -> GuestSpec:
         raise LabError(f"{where}: a guest of {host.kind} has neither ssh nor an agent that does not answer")
     if host.kind == "qemu" and not FILE_NAME.fullmatch(name):
         raise LabError(f"{where}: guests of plain QEMU have names that are names of files: {FILE_NAME.pattern}")
+    usual = guest.boots and guest.driver and guest.agent == "alive" and not guest.os_name and not guest.cmdline
+    if guest.distribution and not usual:
+        raise LabError(f"{where}: agent, driver, os_name, cmdline, firmware_only are for guests without distribution")
+    if guest.distribution and guest.memory < SMALLEST_DISTRIBUTION:
+        raise LabError(f"{where}: a distribution needs a memory of {SMALLEST_DISTRIBUTION} MiB, not {guest.memory}")
     return guest
 
 

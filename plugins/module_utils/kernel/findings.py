@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from .sources import BLOCKED, CANNOT_READ, END_OF_FILE, ERROR, FAILED, SLOW
 
 SEVERITIES = ("error", "warning", "info")  # the worst first
 LOW_ENTROPY = 128  # bits: two readers of /dev/random away from a wait on the kernels where it blocks
@@ -60,12 +62,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Rule:
-    """One row: ``message`` may name keys of the result in braces; ``evidence`` lists the keys that show why."""
+    """One row: its texts may name keys of the result in braces; ``evidence`` lists the keys that show why."""
 
     id: str
     severity: str
     subject: str
-    applies: Callable[[Facts], bool]
+    applies: Callable[[Any], bool]
     message: str
     remedy: str
     evidence: Tuple[str, ...]
@@ -225,17 +227,80 @@ RULES = (
 )
 
 
+def _read_fails(why: str) -> bool:
+    return why.startswith(CANNOT_READ) and not any(word in why for word in _NOT_ALLOWED)
+
+
+# Over the result of each source that was tested.
+SOURCE_RULES = (
+    Rule(
+        "RNG017",
+        "error",
+        "{source}",
+        lambda tested: bool(tested["status"] == FAILED),
+        "The source {source} fails a health test: {why}.",
+        "Give it to no guest, and let the kernel draw from another one (rng_current). Have the hardware checked, and "
+        "the daemon or the driver behind it.",
+        ("source", "health", "bytes"),
+    ),
+    Rule(
+        "RNG018",
+        "warning",
+        "{source}",
+        lambda tested: bool(tested["status"] == BLOCKED),
+        "The source {source} blocks: {why}. A guest on it would wait as long.",
+        "Give guests another source, such as /dev/urandom, which does not block. Look after what is behind this one: "
+        "its driver, its daemon, and who else draws from it.",
+        ("source", "why", "seconds"),
+    ),
+    Rule(
+        "RNG019",
+        "warning",
+        "{source}",
+        lambda tested: bool(tested["status"] == END_OF_FILE),
+        "The source {source} comes to an end: {why}.",
+        "Give guests another source, such as /dev/urandom, which never ends.",
+        ("source", "why", "bytes"),
+    ),
+    Rule(
+        "RNG020",
+        "warning",
+        "{source}",
+        lambda tested: bool(tested["status"] == SLOW),
+        "The source {source} is slow: {why}.",
+        "Limit what guests draw from it (virtio_rng_max_bytes, or virtio_rng_host_budget: measured), or give them "
+        "another source.",
+        ("source", "bytes_per_second"),
+    ),
+    Rule(
+        "RNG021",
+        "warning",
+        "{source}",
+        lambda tested: tested["status"] == ERROR and _read_fails(tested["why"]),
+        "The source {source} is there, and gives no byte: {why}.",
+        "Give it to no guest: QEMU aborts at the first read that fails. Load the driver of the device behind it, or "
+        "start its daemon.",
+        ("source", "why"),
+    ),
+)
+
+
 def judge(facts: Facts) -> List[Dict[str, Any]]:
     """The findings about a machine, in the order of the table."""
-    return [
-        {
-            "id": rule.id,
-            "severity": rule.severity,
-            "subject": rule.subject,
-            "message": rule.message.format_map(facts.rng),
-            "remedy": rule.remedy,
-            "evidence": {key: facts.rng[key] for key in rule.evidence},
-        }
-        for rule in RULES
-        if rule.applies(facts)
-    ]
+    return [_finding(rule, facts.rng) for rule in RULES if rule.applies(facts)]
+
+
+def judge_sources(results: Iterable[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """The findings about sources that were tested, source by source."""
+    return [_finding(rule, tested) for tested in results for rule in SOURCE_RULES if rule.applies(tested)]
+
+
+def _finding(rule: Rule, values: Mapping[str, Any]) -> Dict[str, Any]:
+    return {
+        "id": rule.id,
+        "severity": rule.severity,
+        "subject": rule.subject.format_map(values),
+        "message": rule.message.format_map(values),
+        "remedy": rule.remedy,
+        "evidence": {key: values[key] for key in rule.evidence},
+    }

@@ -17,7 +17,7 @@ import stat
 from typing import Any, Callable, List, Optional, Tuple
 
 from ..device import Source
-from ..errors import UnsafeSourceError
+from ..errors import MissingSourceError, UnsafeSourceError
 
 SECONDS = 2.0
 _BYTES = 16
@@ -48,6 +48,12 @@ def check_source(source: Source, qemu_user: QemuUser = None) -> None:
 
 
 def _check_device(path: str, user: Tuple[int, int]) -> None:
+    check_openable(path)
+    _try_device(path, user)
+
+
+def check_openable(path: str) -> None:
+    """Raise UnsafeSourceError unless this is a device that can be opened and read without harm. Nothing is opened."""
     replaceable = _replaceable_at(path)
     if replaceable:
         raise UnsafeSourceError(
@@ -57,7 +63,8 @@ def _check_device(path: str, user: Tuple[int, int]) -> None:
         status = os.stat(path)
     except OSError as error:
         dangling = " (a dangling link)" if os.path.islink(path) else ""
-        raise UnsafeSourceError(f"source {path}: {os.strerror(error.errno or 0)}{dangling}") from error
+        kind = MissingSourceError if error.errno in (errno.ENOENT, errno.ENOTDIR) else UnsafeSourceError
+        raise kind(f"source {path}: {os.strerror(error.errno or 0)}{dangling}") from error
     if not stat.S_ISCHR(status.st_mode):
         raise UnsafeSourceError(f"source {path}: is {_kind(status.st_mode)}, only a character device is safe")
     number = (os.major(status.st_rdev), os.minor(status.st_rdev))
@@ -65,7 +72,6 @@ def _check_device(path: str, user: Tuple[int, int]) -> None:
         raise UnsafeSourceError(f"source {path}: device {number[0]}:{number[1]} is no source of randomness")
     if (number == _HWRNG or path == "/dev/hwrng") and _hwrng_current() in ("", "none"):
         raise UnsafeSourceError(f"source {path}: the kernel of this host has no hardware RNG selected (rng_current)")
-    _try_device(path, user)
 
 
 def _replaceable_at(path: str) -> str:

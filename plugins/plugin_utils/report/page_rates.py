@@ -41,15 +41,19 @@ class Budget:
     budget: int
     promised: int
     guests: int
+    measured: bool = False
 
     @property
     def share(self) -> float:
+        if not self.promised:
+            return 0
         return self.promised / self.budget if self.budget else math.inf
 
     @property
     def text(self) -> str:
         percent = f"{100 * self.share:.0f} %" if math.isfinite(self.share) else "no budget"
-        return f"{amount(self.promised)}/s of {amount(self.budget)}/s ({percent})"
+        measured = ", measured" if self.measured else ""
+        return f"{amount(self.promised)}/s of {amount(self.budget)}/s ({percent}){measured}"
 
     @property
     def widths(self) -> tuple[float, float]:
@@ -112,7 +116,13 @@ def _quota(key: float, guests: int, width: float, measured: list[float], axis: t
 def budgets(hosts: Iterable[Mapping[str, Any]]) -> tuple[list[Budget], dict[str, int]]:
     """Every host that has a budget, the fullest first, and how many there are in each band."""
     found = [
-        Budget(host["hypervisor"], given["bytes_per_second"], given["promised"], given["guests"])
+        Budget(
+            host["hypervisor"],
+            given["bytes_per_second"],
+            given["promised"],
+            given["guests"],
+            measured=bool(given.get("measured")),
+        )
         for host in hosts
         if (given := host.get("budget"))
     ]

@@ -181,6 +181,7 @@ _DEFS: Schema = {
     ),
 }
 
+_SHARE = _object(measured=AMOUNT, bytes_per_second=COUNT, promised=COUNT, guests=COUNT)
 _HOST_BODY = _object(
     schema={"const": HOST},
     collected=_said(TIME, "when the run looked, in UTC"),
@@ -191,7 +192,19 @@ _HOST_BODY = _object(
     rng=_or_null(_ref("rng")),
     kind=_or_null(TEXT),
     version=_or_null(TEXT),
-    budget=_or_null(_object(bytes_per_second=COUNT, promised=COUNT, guests=COUNT)),
+    budget=_or_null(
+        _object(
+            optional=("measured",),
+            bytes_per_second=COUNT,
+            promised=COUNT,
+            guests=COUNT,
+            measured=_or_null(
+                _object(share=COUNT, sources=_map(_SHARE)),
+                "what the sources gave when they were tested, and how many percent of that are the budget; null or not "
+                "there where somebody chose the budget",
+            ),
+        )
+    ),
     warnings=_list(TEXT),
     compliance=_list(_ref("compliance")),
     guests=_list(_ref("guest")),

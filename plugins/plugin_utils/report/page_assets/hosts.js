@@ -27,7 +27,8 @@ function budgetCell(row) {
   const full = share(budget);
   const within = Math.min(full, 1);
   const parts = Object.entries({ [full > 1 ? "f-over" : "f-promised"]: within, "f-rest": 1 - within });
-  const text = `${amount(budget.promised)}/s of ${amount(budget.bytes_per_second)}/s`;
+  const measured = budget.measured ? ", measured" : "";
+  const text = `${amount(budget.promised)}/s of ${amount(budget.bytes_per_second)}/s${measured}`;
   return h("td", { class: "nowrap" }, full > 1 ? h("b", {}, icon("warning"), "over: ") : null, text, bar(parts));
 }
 

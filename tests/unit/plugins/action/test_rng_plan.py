@@ -189,3 +189,15 @@ def test_policies_are_named_after_groups_of_guests_when_asked_for(run: Runner) -
         "guests": 32,
         "web": 32,
     }
+
+
+def test_a_measured_budget_reads_the_tests_of_each_hypervisor(run: Runner) -> None:
+    inventory = (
+        "[hypervisors]\nhv1 virtio_rng_host_budget=measured virtio_rng_max_bytes=unlimited\n"
+        "hv2 virtio_rng_host_budget=measured\n[guests]\n"
+    )
+    tested = {"source": "/dev/urandom", "status": "good", "why": "", "bytes_per_second": 4096.0}
+    hosts = run({"source_tests": "seen"}, {"seen": {"sources": [tested]}}, inventory)["plan"]["hosts"]
+    assert (hosts["hv1"]["error"], hosts["hv1"]["budget"]["bytes_per_second"]) == (None, 2048)
+    hosts = run({}, None, inventory)["plan"]["hosts"]
+    assert [hosts[name]["untested"] for name in ("hv1", "hv2")] == [["/dev/urandom"]] * 2

@@ -20,3 +20,9 @@ def test_the_lines_of_the_table() -> None:
 def test_anything_but_machines_is_refused(machines: object) -> None:
     with pytest.raises(AnsibleFilterError, match="takes a mapping of machines"):
         audit(machines)
+
+
+@pytest.mark.parametrize("sources", [[], "hv1"])
+def test_anything_but_tested_sources_is_refused(sources: object) -> None:
+    with pytest.raises(AnsibleFilterError, match="sources is a mapping of machines"):
+        audit({"hv1": None}, sources=sources)

@@ -52,12 +52,65 @@ def test_machines_and_findings() -> None:
         "",
         "RNG009  error    hv1  What RNG009 says. Mend it.",
         "RNG003  warning  hv1  What RNG003 says. Mend it.",
+        "",
+        "Nothing has to be done on 1 of 3: web1.",
     ]
 
 
 def test_of_a_hypervisor_that_is_elsewhere_nothing_is_claimed() -> None:
     row = audit({"pve1": unseen("only its API is asked")})[1]
     assert row.split() == ["pve1", "host", "-", "unknown", "-", "-", "-", "unknown", "-"]
+
+
+def test_what_is_only_good_to_know_asks_for_nothing() -> None:
+    machines = {f"web{number}": machine(findings=[finding("RNG014", "info")]) for number in range(9)}
+    assert audit(machines)[-1] == "Nothing has to be done on 9 of 9: web0, web1, web2, web3, web4 and 4 more."
+    assert not any("Nothing" in line for line in audit({"hv2": None}))
+
+
+def result(source: str, status: str, rate: float | None, *verdicts: str) -> dict[str, Any]:
+    names = ("repetition_count", "adaptive_proportion", "fips_140_2")
+    health = dict(zip(names, verdicts, strict=True))
+    return {"source": source, "status": status, "why": f"it is {status}", "bytes_per_second": rate, "health": health}
+
+
+def test_sources_that_were_tested() -> None:
+    good, bad, none = "no failure found", "failed", "not run"
+    results = [
+        result("/dev/urandom", "good", 146611007.7, good, good, none),
+        result("/dev/hwrng", "failed", 512.4, good, bad, bad),
+        result("/dev/random", "blocked", None, "too little data", "too little data", none),
+        result("/dev/none", "missing", None, none, none, none),
+    ]
+    sources = {
+        "hv1": {"sources": results, "findings": [finding("RNG017", "error")]},
+        "hv2": {"skipped": True},
+        "hv3": "",
+        "hv4": {"sources": [7, {}], "findings": None},
+    }
+    machines = {name: machine() for name in sources}
+    machines["hv1"]["findings"] = [finding("RNG003", "warning")]
+    lines = audit(machines, sources=sources)
+    assert [line.split("  ")[-1].strip() for line in lines[1:5]] == ["1 error, 1 warning", "-", "-", "-"]
+    assert lines[5:] == [
+        "",
+        "machine  source        status   bytes per second  health tests                             why",
+        "hv1      /dev/urandom  good     146611008         no failure found                         it is good",
+        "hv1      /dev/hwrng    failed   512               failed: adaptive_proportion, fips_140_2  it is failed",
+        "hv1      /dev/random   blocked  -                 too little data                          it is blocked",
+        "hv1      /dev/none     missing  -                 -                                        it is missing",
+        "hv4      None          None     -                 -                                        None",
+        "",
+        "RNG017  error    hv1  What RNG017 says. Mend it.",
+        "RNG003  warning  hv1  What RNG003 says. Mend it.",
+        "",
+        "Nothing has to be done on 3 of 4: hv2, hv3, hv4.",
+    ]
+
+
+def test_what_a_test_of_sources_says_is_escaped() -> None:
+    sources = {"hv1": {"sources": [{**result("/dev/\x1b[2J", "good", 1.0, "x", "x", "x"), "why": "\u202e" * 999}]}}
+    assert all(line.isprintable() for line in audit({"hv1": machine()}, sources=sources))
 
 
 def test_a_kernel_that_is_not_ready_stands_out() -> None:

@@ -18,7 +18,9 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.policy import Untemplate
 
 FOLDER = Path(__file__).parents[2] / "cases" / "plan"
 CASES = [
-    case for name in ("plan.json", "migration.json") for case in json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    case
+    for name in ("plan.json", "migration.json", "measured.json")
+    for case in json.loads((FOLDER / name).read_text(encoding="utf-8"))
 ]
 GOLDEN = json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))
 HAS_DEFAULT = {"source": "/dev/urandom", "max_bytes": 1024, "period": 1000, "model": "virtio", "driver": {}}
@@ -53,7 +55,7 @@ def plan(case: Mapping[str, Any]) -> dict[str, Any]:
             seen = observation(*guests)
             seen["host"].update({key: host[key] for key in ("sources",) if key in host})
             seen["host"]["hypervisor"].update(host.get("facts", {}))
-        hypervisors.append(Hypervisor(name, host.get("variables", {}), seen))
+        hypervisors.append(Hypervisor(name, host.get("variables", {}), seen, tests=host.get("tests")))
     inventory = [
         InventoryGuest(name, {key: value for key, value in variables.items() if key != "uuid"}, variables.get("uuid"))
         for name, variables in case.get("inventory", {}).items()
@@ -121,7 +123,7 @@ def test_hostile_names_come_back_as_they_are_and_escaped_in_messages(name: str) 
 
 
 def test_each_variable_of_a_host_that_fails_is_a_host_error() -> None:
-    for variable in ("host_budget", "overrides", "live", "exclusive", "remove"):
+    for variable in ("host_budget", "host_budget_share", "overrides", "live", "exclusive", "remove"):
         host = {"guests": ["web1"], "variables": {variable: Untemplated("'x' is undefined")}}
         found = plan({"hypervisors": {"hv1": host}})["hosts"]["hv1"]
         assert found["error"] == f"hypervisor hv1: virtio_rng_{variable}: its template failed: 'x' is undefined"

@@ -19,6 +19,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     Override,
     Policy,
     Untemplated,
+    budget_share,
     host_budget,
     host_switch,
     parse_overrides,
@@ -100,8 +101,19 @@ def test_host_budget(given: object, expected: int | None) -> None:
 
 @pytest.mark.parametrize("given", [0, -1, "1k", "", True, 1.5, [], 2**63, "٣"])
 def test_bad_host_budget(given: object) -> None:
-    with pytest.raises(InvalidValueError, match=r"^hypervisor hv1: virtio_rng_host_budget: .*, or unlimited$"):
+    with pytest.raises(InvalidValueError, match=r"^hypervisor hv1: virtio_rng_host_budget: .*, or measured$"):
         host_budget("hv1", given)
+
+
+@pytest.mark.parametrize(("given", "share"), [(None, 50), (1, 1), ("100", 100)])
+def test_budget_share(given: object, share: int) -> None:
+    assert budget_share("hv1", given) == share
+
+
+@pytest.mark.parametrize("given", [0, 101, "50 %", True, 0.5])
+def test_bad_budget_share(given: object) -> None:
+    with pytest.raises(InvalidValueError, match=r"^hypervisor hv1: virtio_rng_host_budget_share: .*, a percentage$"):
+        budget_share("hv1", given)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def test_no_rates() -> None:
         (100, 100, "80 to 100 %", (1000, 1000)),
         (200, 100, "over budget", (1000, 500)),
         (5, 0, "over budget", (1000, 0)),
+        (0, 0, "under half", (0, 0)),
     ],
 )
 def test_a_budget(promised: int, budget: int, band: str, widths: tuple[float, float]) -> None:
@@ -68,6 +69,16 @@ def test_a_budget(promised: int, budget: int, band: str, widths: tuple[float, fl
     [found], bands = page_rates.budgets([{"hypervisor": "hv1", "budget": given}, {"hypervisor": "hv2", "budget": None}])
     assert (found.band, found.widths) == (band, widths)
     assert bands[band] == sum(bands.values()) == 1
+
+
+def test_a_budget_says_that_it_was_measured() -> None:
+    given = {"bytes_per_second": 2048, "promised": 1024, "guests": 2}
+    old, chosen, measured = (
+        {"hypervisor": name, "budget": {**given, **more}}
+        for name, more in (("a", {}), ("b", {"measured": None}), ("c", {"measured": {"share": 50, "sources": {}}}))
+    )
+    found, dummy = page_rates.budgets([old, chosen, measured])
+    assert [budget.text.endswith("(50 %), measured") for budget in found] == [False, False, True]
 
 
 def test_rules_are_counted_by_result_and_judgement() -> None:

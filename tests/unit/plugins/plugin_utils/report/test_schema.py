@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice, Source
+from ansible_collections.fleet.rng.plugins.module_utils.observation import ObservedGuest
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import Policy
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.collect import Inventory, Registered, collect
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.merge import merge
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.schema import HOST_SCHEMA, REPORT_SCHEMA
+from ansible_collections.fleet.rng.plugins.plugin_utils.sharing import Wanting, share_measured, share_number
 from ansible_collections.fleet.rng.tests.fleet.generate import COLLECTED, documents
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +59,19 @@ def test_a_generated_fleet_is_valid_and_uses_every_word() -> None:
     assert {key for guest in guests for key in guest} == set(properties)
     assert {key for host in hosts for key in host} == set(HOST_SCHEMA["properties"])
     assert {guest["verdict"] for guest in guests} >= set(properties["verdict"]["enum"]) - {None}
+
+
+@pytest.mark.parametrize("measured", [None, 8192.5])
+def test_the_budget_of_a_plan_is_valid(measured: float | None) -> None:
+    row = share_number("hv1", 5, {}).row
+    if measured:
+        device = RngDevice(Source("builtin"))
+        tests = {"sources": [{"source": "builtin", "status": "good", "bytes_per_second": measured}]}
+        row = share_measured("hv1", 50, tests, {0: Wanting(ObservedGuest("a"), Policy("present", device), 2**32)}).row
+        assert row["measured"]["sources"]["builtin"]["measured"] == measured
+    [document] = documents(1, 1)
+    HOST.validate({**document, "budget": row})
+    assert not HOST.is_valid({**document, "budget": {**row, "measured": {"sources": {}}}})
 
 
 def wrong(document: dict[str, Any], *path: Any, value: Any) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of the role rng_guest: every family has the same keys, and every name a table."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.fleet.rng.plugins.plugin_utils.guest import INITRAMFS, MARK, TOOLS
+
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "rng_guest"
+TABLES = sorted(path.stem for path in (ROLE / "vars").glob("*.yml") if path.stem != "main")
+
+
+def load(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((ROLE / name).read_text(encoding="utf-8"))
+    return data
+
+
+MAIN = load("vars/main.yml")
+
+
+def test_there_is_a_table_of_every_family() -> None:
+    assert TABLES == ["Alpine", "Archlinux", "Debian", "FreeBSD", "RedHat", "Suse", "Ubuntu"]
+    assert set(MAIN["__rng_guest_families"].values()) == set(TABLES)
+
+
+@pytest.mark.parametrize("family", TABLES)
+def test_tables_have_the_same_keys(family: str) -> None:
+    data, debian = load(f"vars/{family}.yml"), load("vars/Debian.yml")
+    assert list(data) == ["__rng_guest_table"]
+    table = data["__rng_guest_table"]
+    assert list(table) == list(debian["__rng_guest_table"])
+    assert all(isinstance(value, str) for value in table.values())
+    # The driver at boot comes from exactly one of the two places; refusing needs a reason.
+    assert bool(table["modules_file"]) != bool(table["modules_line"])
+    assert not table["modules_file"] or MARK in table["modules_file"]
+    assert table["arguments_by"] in ("", "update-grub", "grubby")
+    assert table["arguments_why"]
+
+
+def test_every_tool_has_a_part() -> None:
+    parts = MAIN["__rng_guest_initramfs"]
+    assert list(parts) == list(TOOLS)
+    look = (ROLE / "files/look.sh").read_text(encoding="utf-8")
+    for part in parts.values():
+        assert set(part) == {"path", "line", "build"}
+        assert f"part={part['path']}" in look
+        assert re.search(r"\bvirtio_rng\b", part["line"])
+
+
+def test_what_the_specification_says_is_so() -> None:
+    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = load("defaults/main.yml")
+    assert {name: option["default"] for name, option in options.items()} == defaults
+    assert tuple(options["rng_guest_initramfs"]["choices"]) == INITRAMFS
+    assert {name for name in options if "become" in name} == {"rng_guest_become"}
+
+
+def test_the_look_is_understood() -> None:
+    """What it prints about this machine, whatever that is, are words that the plan knows."""
+    done = subprocess.run(["sh", ROLE / "files/look.sh", "no"], capture_output=True, text=True, check=True, timeout=600)
+    words = {line.partition(" ")[0] for line in done.stdout.splitlines()}
+    assert "driver" in words
+    assert words <= {"driver", "denied", "persistent", "unread", "arguments", "tool", "written"}
