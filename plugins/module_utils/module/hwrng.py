@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..bounded import bounded
 from ..errors import RngError
 from ..kernel.boot_files import (
     MAIN_FILES,
@@ -28,7 +29,6 @@ from ..kernel.boot_files import (
 from ..kernel.choice import NONE, Choice, NoRngError, Seen, choose, find, parse_modules, parse_prefer, vanished
 from ..transport import own_file
 from ..transport.hwrng import Machine
-from .bounded import bounded
 
 SPEC: Dict[str, Any] = {
     "prefer": {"type": "list", "elements": "str", "required": True},

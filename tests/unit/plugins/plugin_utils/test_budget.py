@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -76,7 +77,7 @@ def test_the_order_does_not_matter(budget: int, fleet: dict[str, Claim], chance:
 
 @given(budgets, fleets, claims(), st.integers(1, 20))
 def test_more_weight_never_gets_less(budget: int, fleet: dict[str, Claim], claim: Claim, more: int) -> None:
-    heavier = Claim(claim.period, claim.weight + more, claim.min_bytes, claim.max_bytes)
+    heavier = replace(claim, weight=claim.weight + more)
     assert fitting(budget, {**fleet, "one": claim})["one"] <= share(budget, {**fleet, "one": heavier})["one"]
 
 
