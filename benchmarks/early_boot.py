@@ -293,7 +293,7 @@ def spread(values: Sequence[float]) -> str:
 
 def circumstances(rounds: int) -> list[str]:
     """When and with what."""
-    version = run(QEMU, "--version").splitlines()[0].removeprefix("QEMU emulator ")
+    version = run(QEMU, "--version").split()[3]
     today = datetime.now(tz=UTC).date().isoformat()
     load = os.getloadavg()[1]
     host = f"{os.cpu_count()} processors, Linux {platform.release()}, load {load:.1f}"

@@ -5,27 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.fleet.rng.plugins.plugin_utils import host as pure
-
-
-def host_permissions(wishes: Any) -> dict[str, Any]:
-    """The role's variable rng_host_permissions with its defaults."""
-    try:
-        return pure.permissions(wishes)
-    except ValueError as error:
-        raise AnsibleFilterError(f"rng_host_permissions: {error}") from error
-
-
-def host_look(lines: Sequence[str], sources: Sequence[str] = ()) -> dict[str, Any]:
-    """What the role's look at the host found, and what it has against the sources."""
-    look = pure.seen(lines)
-    found: dict[str, Any] = wrap_var({**look, "obstacles": pure.obstacles(look, list(sources))})
-    return found
 
 
 def host_recap(state: Any, width: int = 100) -> list[str]:
@@ -40,4 +25,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"host_permissions": host_permissions, "host_look": host_look, "host_recap": host_recap}
+        return {"host_recap": host_recap}
