@@ -112,11 +112,11 @@ class Machine:
         :raises ModuleError: when it cannot be loaded.
         """
         try:
-            code, output, errors = bounded_run(["modprobe", name], _LOAD_SECONDS)
+            code, dummy, errors = bounded_run(["modprobe", name], _LOAD_SECONDS)
         except RngError as error:
             raise ModuleError(f"modules: {name} cannot be loaded: {error}") from error
         if code:
-            said = printable((errors or output).strip(), 300) or f"modprobe ended with {code}"
+            said = printable(errors.strip(), 300) or f"modprobe ended with {code}"
             raise ModuleError(f"modules: {name} cannot be loaded: {said}")
 
     # Boot ------------------------------------------------------------------------------------------------------------

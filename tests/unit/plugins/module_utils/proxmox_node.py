@@ -102,7 +102,10 @@ class Node:
         return (self.configs / f"{vmid}.conf").read_text()
 
     def site(self, **settings: Any) -> None:
-        (self.root / "etc/pve/site.json").write_text(json.dumps(settings))
+        place = self.root / "etc/pve/site.json"
+        new = place.with_suffix(".new")  # calls may be under way, and see the old one or the new one
+        new.write_text(json.dumps(settings))
+        new.replace(place)
 
     def calls(self) -> list[list[str]]:
         log = self.root / "var/log/pvesh.log"
