@@ -159,7 +159,9 @@ def meanwhile(vmid: int) -> None:
     if not edits:
         return
     here["faults"]["meanwhile"][str(vmid)] = edits[1:]
-    SITE.write_text(json.dumps(here))
+    new = SITE.with_suffix(".new")
+    new.write_text(json.dumps(here))
+    new.replace(SITE)
     config = Config(vmid)
     config.main.update(edits[0])
     config.write()

@@ -78,8 +78,8 @@ def test_mistakes(wishes: dict[str, Any], words: str | None) -> None:
                 "rng": {"current": None, "cpu": ["rndr"], "arguments": {}},
                 "changed": ["a", "b"], "waits": ["c"], "problems": ["d"], "notes": ["e\x1b"],
             },
-            "web1: no hardware RNG feeds its kernel, only rndr. "
-             "Changed: a; b. Waits for a reboot: c. Not done: d. Note: e\\x1b.",
+            ("web1: no hardware RNG feeds its kernel, only rndr. "
+             "Changed: a; b. Waits for a reboot: c. Not done: d. Note: e\\x1b."),
         ),
         (
             {"rng": {"current": "a", "cpu": [], "arguments": {"random.trust_cpu": "off"}}},
