@@ -22,20 +22,18 @@ from ..codec import proxmox as codec
 from ..converge import Capabilities
 from ..device import MAX_BYTES, RngDevice, Source
 from ..errors import (
-    GuestDownError,
     GuestError,
     HypervisorError,
     InvalidValueError,
-    LeftRunningError,
     TimedOutError,
     UnsafeSourceError,
 )
 from ..observation import LOCK, TEMPLATE, FoundDevice, ObservedGuest
 from ..text import printable
-from ..transport.proxmox import CONFIG_DIR, GoneError, ModifiedError, Pvesh, RefusedError, read_config
+from ..transport.proxmox import CONFIG_DIR, GoneError, ModifiedError, Pvesh, read_config
 from ..transport.proxmox_api import NO_RIGHTS, Access, Api
 from ..transport.source import check_source
-from . import proxmox_views
+from . import proxmox_restart, proxmox_views
 from .guest_view import GuestOptions
 from .side_by_side import side_by_side
 
@@ -203,30 +201,7 @@ class Session:
         :raises GuestDownError: when it does not start again.
         """
         vmid = self._record(guest).listed.vmid
-        path = f"{self.guests}/{vmid}/status"
-        listed, status = self._status(vmid)
-        if _is_managed(status):
-            raise LeftRunningError("it is managed by HA, which has to restart it")
-        if listed.running:
-            if status.get("qmpstatus") == "paused":
-                raise LeftRunningError("it is paused")
-            why = self._try(f"{path}/shutdown", seconds, timeout=str(int(seconds)), forceStop="1" if force else "0")
-            if self._status(vmid)[0].running:
-                raise GuestError(
-                    f"it was asked to shut down and runs on after {seconds:g} seconds{why}; should it still do so "
-                    "later, it has to be started by hand"
-                )
-        why = self._try(f"{path}/start", 0)
-        if not self._status(vmid)[0].running:  # else it runs, whoever started it
-            raise GuestDownError(f"it was shut down and does not start again{why}")
-
-    def _try(self, path: str, seconds: float, **parameters: str) -> str:
-        """Run a task; whether it did anything is seen by the status of the guest, and this is only why it did not."""
-        try:
-            self.api.task(path, seconds, **parameters)
-            return ""
-        except GuestError as error:
-            return f" ({error.said if isinstance(error, RefusedError) else error})"
+        proxmox_restart.restart(self.api, f"{self.guests}/{vmid}/status", lambda: self._status(vmid), seconds, force)
 
     def add(self, guest: ObservedGuest, dummy_layer: str, device: RngDevice, dummy_alias: str) -> None:
         """Put the device into the only slot that there is, whatever it holds now. Only configurations are changed."""
@@ -372,11 +347,6 @@ def _spelled(device: RngDevice, config: codec.GuestConfig) -> str:
         if found.device == device:
             return found.handle
     return codec.render_rng(device)
-
-
-def _is_managed(status: Mapping[str, Any]) -> bool:
-    managed = status.get("ha")
-    return isinstance(managed, dict) and str(managed.get("managed") or 0) == "1"
 
 
 def _matters(config: codec.GuestConfig) -> Tuple[object, ...]:

@@ -10,7 +10,8 @@
     var/log/pvesh.log                                  every call, as a line of JSON
 
 Faults: "paused", "ha", "stubborn" (ignores the power button), "no start": lists of guests; "hang": seconds before any
-answer; "garbage": an answer in place of JSON; "quorum": false; "meanwhile":
+answer; "garbage": an answer in place of JSON; "quorum": false; "slow": {ID: looks} for a guest that is off
+only when its status was asked for so many times after the shutdown, which holds its lock for so long; "meanwhile":
 {ID: [{key: value}, ...]} for what another administrator writes just before the next change of that guest, each once;
 "https": what only the server does, see pve_https.py.
 """

@@ -12,7 +12,7 @@ how it ended. The 3 seconds by which a real server delays a 401 are left out.
 
 Faults ("https"): "status": [number, reason] in place of every answer; "redirect": where to; "flood": so many bytes;
 "drip": a byte at a time, for ever; "hang up": no answer; "echo": the caller's own header in a message; "plain": a text
-that is no JSON.
+that is no JSON. "lost": {end of a path: one of these} is for the first call of that path only, which is carried out.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.ended = threading.Event()
         self.tasks: dict[str, dict] = {}
+        self.lost: set[str] = set()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "pve-ssl.pem", folder / "pve-ssl.key")
         # Shaking hands belongs to the thread of each connection: a caller that hangs up must not end the server.
@@ -93,7 +94,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             self.authenticate()
-            self.say(200, "OK", {"data": self.call(verb, path, given)}, faults.get("garbage"))
+            answered = self.call(verb, path, given)
+            if not self.lose(path, faults.get("lost", {})):
+                self.say(200, "OK", {"data": answered}, faults.get("garbage"))
         except Failed as failure:
             message = str(failure)
             body = {"data": None, "message": f"{message}\n", **({"errors": failure.errors} if failure.errors else {})}
@@ -167,6 +170,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(raw)
+
+    def lose(self, path: str, lost: dict) -> bool:
+        for end in lost:
+            if path.endswith(end) and end not in self.server.lost:
+                self.server.lost.add(end)
+                return self.misbehave(lost[end])
+        return False
 
     def misbehave(self, faults: dict) -> bool:
         if "redirect" in faults:
