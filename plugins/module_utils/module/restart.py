@@ -24,7 +24,7 @@ from .arguments import Restarts
 from .convergence import Convergence
 
 CANNOT = "guests of this kind of hypervisor are restarted by hand"
-_RECONNECTS = 3
+_PAUSES = (0, 1, 5, 20)  # seconds before each time that a lost connection is tried again: a service may be restarting
 
 
 def restart_all(waiting: Sequence[Convergence], backend: Any, rules: Restarts) -> Dict[str, Convergence]:
@@ -54,7 +54,8 @@ def _restart_together(batch: Sequence[Convergence], backend: Any, rules: Restart
     threads = [threading.Thread(target=_work, args=(convergence, backend, rules), daemon=True) for convergence in batch]
     for thread in threads:
         thread.start()
-    until = time.monotonic() + rules.seconds + STALLED
+    # More than the longest that a request that is lost, the looks and the start take: a guest may be down until then.
+    until = time.monotonic() + rules.seconds + 3 * STALLED
     late: Dict[str, Convergence] = {}
     for convergence, thread in zip(batch, threads):
         thread.join(max(0.0, until - time.monotonic()))
@@ -98,7 +99,7 @@ def _restart(convergence: Convergence, backend: Any, rules: Restarts) -> None:
 
 
 def _carry_out(convergence: Convergence, guest: ObservedGuest, session: Any, backend: Any, rules: Restarts) -> None:
-    for attempt in range(_RECONNECTS + 1):
+    for pause in (*_PAUSES, None):
         try:
             session = session or backend.session()
             try:
@@ -109,9 +110,9 @@ def _carry_out(convergence: Convergence, guest: ObservedGuest, session: Any, bac
             return
         except HypervisorError:  # the connection broke: the guest may be down, and must not stay so
             session = None
-            if attempt == _RECONNECTS:
+            if pause is None:
                 raise
-            time.sleep(attempt)
+            time.sleep(pause)
 
 
 def _busy(session: Any) -> str:

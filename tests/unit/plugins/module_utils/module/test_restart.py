@@ -198,7 +198,7 @@ def test_no_answer_at_all(hypervisor: Any, run_module: Any, monkeypatch: pytest.
     hypervisor.add("web1", NEW, OLD)
     hypervisor.add("web2", NEW, OLD)
     release = threading.Event()
-    monkeypatch.setattr(restart, "STALLED", -0.8)
+    monkeypatch.setattr(restart, "STALLED", -0.3)
     hypervisor.hook = lambda domain, call, layer: release.wait(30) if call == "shutdown" else None
     before = set(threading.enumerate())
     try:
@@ -209,6 +209,40 @@ def test_no_answer_at_all(hypervisor: Any, run_module: Any, monkeypatch: pytest.
             left_behind.join(30)
     assert result["guests"][0]["error"] == "no answer from the hypervisor during its restart, the outcome is unknown"
     assert "the restart of web1 failed" in result["guests"][1]["reason"]
+
+
+def test_nobody_is_given_up_whose_start_may_still_take_its_time(
+    hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shutdown has its seconds; a lost request before it, the look after it and the start have a limit each."""
+    hypervisor.add("web1", NEW, OLD)
+    waited: list[float] = []
+
+    class Thread(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            waited.append(timeout or 0)
+            super().join(timeout)
+
+    monkeypatch.setattr(restart.threading, "Thread", Thread)
+    run_module(libvirt_rng.main, devices=[one()], live=False, restart_timeout=300)
+    assert 300 + 2 * restart.STALLED < max(waited) <= 300 + 3 * restart.STALLED
+
+
+def test_a_connection_may_be_away_for_a_while(
+    hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while a service is restarted: a guest that was shut down has to be found and started after that."""
+    hypervisor.add("web1", NEW, OLD)
+    slept: list[float] = []
+    monkeypatch.setattr(restart.time, "sleep", slept.append)
+
+    def kill(dummy_domain: Any, call: str, *dummy: str) -> None:
+        if call == "create" and sum(slept) < 10:
+            hypervisor.kill()
+
+    hypervisor.hook = kill
+    result = run_module(libvirt_rng.main, devices=[one()], live=False)
+    assert (result["guests"][0]["live"], result["guests"][0]["error"]) == ("replaced", None)
 
 
 def test_a_kind_that_cannot_restart_says_so(hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
