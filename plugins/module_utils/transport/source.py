@@ -138,9 +138,11 @@ def _try_device(path: str, user: Tuple[int, int]) -> None:
             f"source {path}: this user may not read it, so it cannot be tried; become root for that"
         )
     if code == errno.EACCES:
-        rule = f'KERNEL=="{os.path.basename(path)}", GROUP="{user[1]}", MODE="0640"'
+        # By the node's own name: a link has none in udev, and the kernel may call the device otherwise (hw_random).
+        rule = f'ENV{{DEVNAME}}=="{os.path.realpath(path)}", GROUP="{user[1]}", MODE="0640"'
         raise UnsafeSourceError(
-            f"source {path}: QEMU (uid {user[0]}, gid {user[1]}) may not read it; a udev rule helps: {rule}"
+            f"source {path}: QEMU (uid {user[0]}, gid {user[1]}) may not read it; a udev rule helps: {rule};"
+            " rng_host_permissions of the role rng_host sets one"
         )
     if code == errno.ENODATA:
         raise UnsafeSourceError(f"source {path}: gives no bytes; a guest would freeze on it")

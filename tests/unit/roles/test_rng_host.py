@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ def read(path: str) -> dict[str, Any]:
 
 def rendered(template: str) -> str:
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # noqa: S701 - as Ansible does
-    environment.filters["basename"] = posixpath.basename
     found = environment.from_string((ROLE / "templates" / template).read_text(encoding="utf-8"))
     return found.render(ansible_managed="Ansible managed", __rng_host_wishes=WISHES)
 
@@ -43,8 +41,8 @@ def test_defaults_are_those_of_the_documentation() -> None:
 def test_the_rule_has_a_line_for_each_device() -> None:
     lines = [line for line in rendered("permissions.rules.j2").splitlines() if not line.startswith("#")]
     assert lines == [
-        'KERNEL=="hwrng", ACTION!="remove", OWNER="root", GROUP="kvm", MODE="0640"',
-        'KERNEL=="ttyACM0", ACTION!="remove", MODE="0444"',
+        'ENV{DEVNAME}=="/dev/hwrng", ACTION!="remove", OWNER="root", GROUP="kvm", MODE="0640"',
+        'ENV{DEVNAME}=="/dev/ttyACM0", ACTION!="remove", MODE="0444"',
     ]
 
 

@@ -246,8 +246,12 @@ def test_a_device_that_qemu_may_not_read(folder: Path, monkeypatch: pytest.Monke
     me = (os.geteuid(), os.getegid())
     assert refusal(folder / "hwrng7", qemu_user=me) == (
         f"QEMU (uid {me[0]}, gid {me[1]}) may not read it; a udev rule helps: "
-        f'KERNEL=="hwrng7", GROUP="{me[1]}", MODE="0640"'
+        f'ENV{{DEVNAME}}=="{folder}/hwrng7", GROUP="{me[1]}", MODE="0640"; '
+        "rng_host_permissions of the role rng_host sets one"
     )
+    (folder / "link").symlink_to("hwrng7")
+    character_device(monkeypatch, folder / "link", 250, 0)
+    assert f'ENV{{DEVNAME}}=="{folder}/hwrng7", ' in refusal(folder / "link", qemu_user=me)
 
 
 @pytest.mark.skipif(not ROOT, reason="changes the user")
