@@ -50,6 +50,7 @@ options:
         and drivers that are built into the kernel.
       - V(auto) is the first that works on the machine of V(udev), V(script) and V(tmpfiles). Where none does, the task
         fails.
+      - With O(now=false) V(udev) and V(tmpfiles) are only written, whether or not they work on this machine by now.
       - V(none) leaves the choice at boot to the kernel, and removes the files that this module wrote earlier.
     type: str
     choices:

@@ -22,6 +22,7 @@ from ..kernel.boot_files import (
     RUNIT,
     TMPFILES,
     UDEV,
+    UDEV_SCRIPT,
     BootFile,
     boot_files,
     is_ours,
@@ -93,14 +94,17 @@ class _Run:
 
     def go(self, prefer: Sequence[str], now: bool, boot: str, modules: Sequence[str]) -> bool:
         patterns, drivers = parse_prefer(prefer), parse_modules(modules)
-        mechanism = self._mechanism(boot)
+        mechanism = self._mechanism(boot, now)
         self._plan(mechanism, patterns, "", drivers)  # a file that is not ours is found before anything is done
         self.before = self.after = self.machine.see()
         missing = self._load(drivers) if now else []
         self._choose(patterns, now, missing)
         if now and self.choice:
             self._use(patterns, self.choice)
-        self._write(self._plan(mechanism, patterns, self._name(mechanism, patterns), drivers), mechanism)
+        changes = self._plan(mechanism, patterns, self._name(mechanism, patterns), drivers)
+        self._write(changes, mechanism)
+        if now and self.choice and not self.check_mode and any(_was_script(change) for change in changes):
+            self._use_again(patterns, self.choice)
         return True
 
     # Now -------------------------------------------------------------------------------------------------------------
@@ -142,13 +146,27 @@ class _Run:
             self.changed = True
             self._differ("rng_current", _shown(seen), _shown(self.after))
 
+    def _use_again(self, patterns: Tuple[str, ...], choice: Choice) -> None:
+        """Choose once more where udev was still running the script of an earlier ``prefer``, and it came after us.
+
+        A driver that was loaded above starts it; what starts from here on is the script of this ``prefer``, or none.
+        """
+        self.machine.settle()
+        self.after = self.machine.see()
+        if not self.after.uses(choice.name):
+            self.after = self.machine.use(choice.name)
+            if self.after.current != choice.name:
+                raise vanished(patterns, choice, self.after)
+
     # At boot ---------------------------------------------------------------------------------------------------------
 
-    def _mechanism(self, boot: str) -> Optional[str]:
+    def _mechanism(self, boot: str, now: bool) -> Optional[str]:
         """What will choose at boot, by the word of the option ``boot``."""
         found = self.machine.mechanisms()
         if boot == "none":
             return None
+        if not now and boot in (UDEV, TMPFILES):
+            return boot  # in an image nothing runs yet that could tell
         wanted = {"auto": (UDEV, *_SCRIPTS, TMPFILES), "script": _SCRIPTS}.get(boot, (boot,))
         for mechanism in found:
             if mechanism in wanted:
@@ -215,6 +233,11 @@ class _Run:
 
     def _differ(self, what: str, before: str, after: str) -> None:
         self.diffs.append({"before_header": what, "after_header": what, "before": before, "after": after})
+
+
+def _was_script(change: FileChange) -> bool:
+    """Whether a script of ours was replaced or removed that udev may be running."""
+    return change.wanted.path == UDEV_SCRIPT and change.before is not None
 
 
 def _shown(seen: Seen) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Optional, Tuple
@@ -18,6 +19,8 @@ from ..text import printable
 from .command import bounded_run
 
 _LOAD_SECONDS = 30
+_SETTLE_SECONDS = 10
+_SBIN = "/usr/sbin:/sbin"  # which the PATH of a user may lack, also when that user has become root
 _APPEAR_SECONDS = 3.0  # from a loaded driver to its device; nearly always none
 _MAX_SIZE = 4096
 
@@ -112,12 +115,21 @@ class Machine:
         :raises ModuleError: when it cannot be loaded.
         """
         try:
-            code, dummy, errors = bounded_run(["modprobe", name], _LOAD_SECONDS)
+            code, dummy, errors = bounded_run([_program("modprobe"), name], _LOAD_SECONDS)
         except RngError as error:
             raise ModuleError(f"modules: {name} cannot be loaded: {error}") from error
         if code:
             said = printable(errors.strip(), 300) or f"modprobe ended with {code}"
             raise ModuleError(f"modules: {name} cannot be loaded: {said}")
+
+    def settle(self) -> None:
+        """Wait until udev has done what it has to do, for a moment at most; where nothing can tell, not at all."""
+        if not any((self.root / sign).exists() for sign in _SIGNS[UDEV]):
+            return
+        try:
+            bounded_run([_program("udevadm"), "settle", f"--timeout={_SETTLE_SECONDS}"], _SETTLE_SECONDS + 5)
+        except RngError:
+            pass  # whoever asked looks again in any case
 
     # Boot ------------------------------------------------------------------------------------------------------------
 
@@ -141,6 +153,12 @@ class Machine:
             link.symlink_to("/" + _LOCAL)
         except OSError as error:
             raise HwrngError(f"{link}: {error.strerror}{_advice(error)}") from error
+
+
+def _program(name: str) -> str:
+    """Where a program of root is."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), _SBIN))
+    return shutil.which(name, path=path) or name
 
 
 def _module_of(line: str) -> str:

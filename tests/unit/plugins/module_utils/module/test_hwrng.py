@@ -30,6 +30,9 @@ class Kernel(transport.Machine):
             self.set(current=name, selected="1")
         return self.see()
 
+    def settle(self) -> None:
+        """What udev still has to do is done, which is nothing."""
+
     def set(self, **values: str) -> None:
         for key, value in values.items():
             path = self.root / HW_RANDOM / f"rng_{key}"
@@ -159,6 +162,37 @@ def test_a_mechanism_that_is_not_there(there: list[str], boot: str, why: str, ke
     assert result["failed"]
     assert result["msg"].startswith(f"boot: {boot} does not work here: {why}")
     assert kernel.see().current == "virtio_rng.0"
+
+
+@pytest.mark.parametrize("boot", ["udev", "tmpfiles"])
+def test_an_image_in_which_nothing_runs(boot: str, kernel: Kernel, run: Run) -> None:
+    options: dict[str, Any] = {"prefer": ["tpm-*"], "modules": ["tpm_tis"], "now": False, "boot": boot}
+    result = run(**options)
+    assert (result["failed"], result["boot"]["mechanism"]) == (False, boot)
+    assert set(written(kernel)) >= {files.MAIN_FILES[boot], files.MODULES_FILE}
+    assert not run(**options)["changed"]
+    assert run(prefer=["tpm-*"], now=False, boot="auto")["failed"], "nobody can tell what such an image will run"
+
+
+@pytest.mark.parametrize("boot", ["udev", "none"])
+@pytest.mark.parametrize("stays", [True, False])
+def test_the_script_of_an_earlier_preference_does_not_win(
+    boot: str, stays: bool, kernel: Kernel, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boots(kernel, "udev")
+    run(prefer=["virtio_rng.*"])
+
+    settled = []
+
+    def settle() -> None:  # it was running when its file was replaced
+        settled.append(kernel.see().current)
+        kernel.set(current="virtio_rng.0", available="virtio_rng.0 tpm-rng-0" if stays else "virtio_rng.0")
+
+    monkeypatch.setattr(kernel, "settle", settle)
+    result = run(prefer=["tpm-*"], boot=boot)
+    assert settled == ["tpm-rng-0"]
+    expected = "tpm-rng-0" if stays else "virtio_rng.0"
+    assert (result["failed"], result["current"]["after"], kernel.see().current) == (not stays, expected, expected)
 
 
 def test_another_mechanism_takes_the_place_of_the_first(kernel: Kernel, run: Run) -> None:

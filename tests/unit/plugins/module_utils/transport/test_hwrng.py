@@ -122,6 +122,7 @@ def test_modules_that_are_there(root: Path) -> None:
 )
 def test_loading(script: str | None, error: str | None, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(hwrng, "_LOAD_SECONDS", 1)
+    monkeypatch.setattr(hwrng, "_SBIN", str(tmp_path))
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin" if script else str(tmp_path))
     if script:
         (tmp_path / "modprobe").write_text(f'#!/bin/sh\n[ "$*" = x ] || exit 9\n{script}\n')
@@ -131,6 +132,27 @@ def test_loading(script: str | None, error: str | None, tmp_path: Path, monkeypa
         return
     with pytest.raises(ModuleError, match=error):
         Machine(str(tmp_path)).load("x")
+
+
+def test_programs_of_root_for_a_user_whose_path_lacks_them(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hwrng, "_SBIN", f"/nowhere:{tmp_path}")
+    monkeypatch.setenv("PATH", "/nowhere")
+    for name in ("modprobe", "udevadm"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/calls\n')
+        (tmp_path / name).chmod(0o755)
+    machine = Machine(str(tmp_path))
+    machine.load("x")
+    machine.settle()
+    make(tmp_path, "run/udev/control")
+    machine.settle()
+    assert (tmp_path / "calls").read_text() == "modprobe x\nudevadm settle --timeout=10\n"
+
+
+def test_udev_that_cannot_be_asked_is_not_waited_for(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hwrng, "_SBIN", "/nowhere")
+    monkeypatch.setenv("PATH", "/nowhere")
+    make(tmp_path, "run/udev/control")
+    Machine(str(tmp_path)).settle()
 
 
 @pytest.mark.parametrize(
