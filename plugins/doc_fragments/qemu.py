@@ -42,8 +42,10 @@ options:
     type: path
   config_roots:
     description:
-      - Directories below which configuration files may be written that belong to another user than the process that
-        names them. A process can name any file. Those of processes that run as root are trusted.
+      - Directories below which configuration files may be read and written that belong to another user than the process
+        that names them. A process can name any file. Those of processes that run as root are trusted.
+      - Other files that a process names are only read where everybody may read them. Where one is not read, the
+        configuration of the guest is not known, and RV(fleet.rng.qemu_rng_info#module:guests[].notes) says why.
     type: list
     elements: path
     default: [/etc/qemu]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..codec import readconfig
 from ..converge import is_own
@@ -23,6 +24,8 @@ from .qemu_options import Options
 SUFFIX = ".cfg"
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+@:-]{0,199}")
+_NO_FILES = ("/dev/", "/proc/", "/sys/")
+_STRANGE = "belongs to another user than its process, and its directory is not among config_roots"
 _NOTHING = "nothing to write: its start command has no -readconfig file; changed while it runs only"
 
 
@@ -40,11 +43,24 @@ class Config:
     notes: Tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A file that a command line names: its text, or why it is not read; and why it may not be written."""
+
+    path: str
+    text: str = ""
+    unread: str = ""
+    unwritten: str = ""
+
+
 def look(entry: Entry, options: Options) -> Config:
     """The configuration of one guest. What cannot be read or may not be written is told in its notes."""
-    ways = tuple(absolute(entry.pid, path) for path in entry.words.config_files)
+    ways = [_follow(entry.pid, absolute(entry.pid, path), options.config_roots) for path in entry.words.config_files]
     try:
         path, why = _locate(entry, ways, options)
+        hidden = next((way for way in ways if way.unread and not _same(entry.pid, way.path, path)), None)
+        if hidden is not None:  # then nobody knows what the next start has
+            return Config(notes=(f"its configuration file is left alone: {hidden.unread}",))
         if not path:
             return Config(notes=(why,))
         return _read(entry, path, ways)
@@ -107,22 +123,21 @@ def remove(config: Config, found: FoundDevice) -> None:
     config_file.change(config.path, edit)
 
 
-def _locate(entry: Entry, ways: Tuple[str, ...], options: Options) -> Tuple[str, str]:
+def _locate(entry: Entry, ways: Sequence[_Way], options: Options) -> Tuple[str, str]:
     """The file to write, or why there is none."""
     mapped = dict(options.configs).get(entry.name)
     if mapped:
         return mapped, ""
     usable = []
     why = _NOTHING
-    for path in ways:
-        refused = _why_not(entry.pid, path, options.config_roots)
-        if refused:
-            why = f"its configuration file {printable(path)} is left alone: {refused}"
+    for way in ways:
+        if way.unread or way.unwritten:
+            why = f"its configuration file is left alone: {way.unread or way.unwritten}"
         else:
-            usable.append(path)
-    own = [path for path in usable if readconfig.parse(config_file.read(path) or "").has_own]
+            usable.append(way)
+    own = [way for way in usable if _parsed(way.path, way.text).has_own]
     if usable:
-        return (own or usable)[-1], ""
+        return (own or usable)[-1].path, ""
     if options.config_dir and _FILE_NAME.fullmatch(entry.name):
         return os.path.join(options.config_dir, entry.name + SUFFIX), ""
     if options.config_dir:
@@ -130,32 +145,73 @@ def _locate(entry: Entry, ways: Tuple[str, ...], options: Options) -> Tuple[str,
     return "", why
 
 
-def _why_not(pid: int, path: str, roots: Tuple[str, ...]) -> str:
-    """Why a file that a process names is not written: anybody can start a QEMU that names a file of somebody else."""
-    real = os.path.realpath(path)
-    if not path or real.startswith(("/dev/", "/proc/", "/sys/")):
-        return "it is no file of this host"
+def _follow(pid: int, path: str, roots: Tuple[str, ...]) -> _Way:
+    """A file that a process names. Anybody can start a QEMU that names a file of somebody else.
+
+    So it is only read where it may be written, or where everybody may read it.
+    """
+    shown = printable(path) or "a file below a directory that is not to be seen"
+    unwritten = ""
+
+    def check(real: str, status: os.stat_result) -> None:
+        nonlocal unwritten
+        why = _why_another(pid, path, real, status)
+        if not why and not _is_trusted(pid, real, status, roots):
+            unwritten = f"{shown} {_STRANGE}"
+            why = "" if _is_public(real, status) else f"{_STRANGE}, and not everybody may read it"
+        if why:
+            raise GuestError(f"{shown} {why}")
+
     try:
-        here = os.stat(real)
+        if not path or os.path.realpath(path).startswith(_NO_FILES):
+            raise GuestError(f"{shown} is no file of this host")
+        text = config_file.read(path, check)
+    except GuestError as error:
+        return _Way(path, unread=str(error))
+    if text is None:
+        return _Way(path, unread=f"{shown} is not to be seen on this host")
+    return _Way(path, text, unwritten=unwritten)
+
+
+def _why_another(pid: int, path: str, real: str, status: os.stat_result) -> str:
+    """Why what is there on this host is not what the process reads."""
+    if real.startswith(_NO_FILES):
+        return "is no file of this host"
+    try:
         there = os.stat(f"{process.PROC}/{pid}/root{path}")
-    except OSError as error:
-        return f"it is not to be seen ({error.strerror}); become may be needed"
-    if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
-        return "its QEMU sees another file of this name"
-    user = process.user_of(pid)
-    if user is not None and user[0] in (0, here.st_uid):
-        return ""
-    if any(real.startswith(os.path.join(os.path.realpath(root), "")) for root in roots):
-        return ""
-    return "it belongs to another user than its process, and its directory is not among config_roots"
+    except (OSError, ValueError):
+        return "is not to be seen as its QEMU sees it; become may be needed"
+    return "" if os.path.samestat(status, there) else "is another file for its QEMU"
 
 
-def _read(entry: Entry, path: str, ways: Tuple[str, ...]) -> Config:
-    text = config_file.read(path)
+def _is_trusted(pid: int, real: str, status: os.stat_result, roots: Tuple[str, ...]) -> bool:
+    user = process.sole_uid(pid)
+    if user is not None and user in (0, status.st_uid):
+        return True
+    return any(real.startswith(os.path.join(os.path.realpath(root), "")) for root in roots)
+
+
+def _is_public(real: str, status: os.stat_result) -> bool:
+    """Whether everybody may read a file: without regard to groups and ACLs, which would not make it everybody."""
+    if not status.st_mode & stat.S_IROTH:
+        return False
+    try:
+        while real != "/":
+            real = os.path.dirname(real)
+            if not os.stat(real).st_mode & stat.S_IXOTH:
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _read(entry: Entry, path: str, ways: Sequence[_Way]) -> Config:
+    here = next((way for way in ways if way.path == path and not way.unread), None)
+    text = here.text if here is not None else config_file.read(path)
     files: Dict[str, readconfig.File] = {path: _parsed(path, text or "")}
-    for other in ways:
-        if other and not _same(other, path):
-            files[other] = _parsed(other, config_file.read(other) or "")
+    for way in ways:
+        if not _same(entry.pid, way.path, path):
+            files[way.path] = _parsed(way.path, way.text)
     objects: List[Mapping[str, str]] = [*entry.words.objects]
     chardevs: List[Mapping[str, str]] = [*entry.words.chardevs]
     for file in files.values():
@@ -167,7 +223,7 @@ def _read(entry: Entry, path: str, ways: Tuple[str, ...]) -> Config:
             rngs += [_elsewhere(found) for found in readconfig.find_rngs(file, objects, chardevs)]
     known, sockets = ({item["id"]: item for item in items if "id" in item} for items in (objects, chardevs))
     rngs += [readconfig.describe(device, known, sockets) for device in entry.words.rngs]
-    included = any(_same(other, path) for other in ways)
+    included = any(_same(entry.pid, way.path, path) for way in ways)
     taken = {*entry.words.buses, *(bus for file in files.values() for bus in file.buses)}
     own = {section.options.get("bus") for section in files[path].of("device") if section.id.startswith("ua-fleet-rng")}
     ports = [*(entry.words.ports if included else ()), *files[path].ports]
@@ -196,5 +252,13 @@ def _elsewhere(found: FoundDevice) -> FoundDevice:
     return FoundDevice(found.device, found.alias, found.unknown)
 
 
-def _same(one: str, another: str) -> bool:
-    return bool(one) and os.path.realpath(one) == os.path.realpath(another)
+def _same(pid: int, way: str, path: str) -> bool:
+    """Whether a path of a process leads to this file of ours, by its name, or as the process sees it."""
+    if not way or not path:
+        return False
+    try:
+        return os.path.realpath(way) == os.path.realpath(path) or os.path.samefile(
+            f"{process.PROC}/{pid}/root{way}", path
+        )
+    except (OSError, ValueError):
+        return False

@@ -97,7 +97,11 @@ def parse(text: str) -> File:
             options = {**last.options, option[1]: option[2]}
             sections[-1] = Section(last.group, last.id, options, last.first, number)
         else:
-            raise GuestError(f"line {number + 1} is not of a QEMU configuration file: {printable(line.strip(), 60)}")
+            # Without what is there: it may be any file.
+            raise GuestError(
+                f"line {number + 1} is not of a QEMU configuration file, which has comments with # in the first column,"
+                ' [group] or [group "id"], and below it name = "value"'
+            )
     return File(lines, tuple(sections))
 
 

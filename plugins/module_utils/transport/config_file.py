@@ -21,24 +21,36 @@ MAX_SIZE = 1024 * 1024
 _LOCK_SECONDS = 10.0
 _NEW_MODE = 0o644
 
+Check = Callable[[str, os.stat_result], None]
 
-def read(path: str) -> Optional[str]:
+
+def read(path: str, check: Optional[Check] = None) -> Optional[str]:
     """The text of a file, whatever its bytes are; None when there is none.
 
+    :param check: raises GuestError where the file is not to be read. It is told what the path led to, and what that is;
+        nobody can put something else into its place between that and the reading.
     :raises GuestError: when it cannot be read, or is no file of that kind.
     """
     try:
-        # Not blocking: it could be a FIFO.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        # That opens nothing yet: some devices act as soon as they are opened.
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise _error(path, error) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise GuestError(f"{printable(path)} is no regular file")
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(MAX_SIZE + 1)
+    here = f"/proc/self/fd/{handle}"
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise GuestError(f"{printable(path)} is no regular file")
+        if check is not None:
+            check(os.readlink(here), status)
+        with open(here, "rb") as file:
+            content = file.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise _error(path, error) from error
+    finally:
+        os.close(handle)
     if len(content) > MAX_SIZE:
         raise GuestError(f"{printable(path)} is larger than {MAX_SIZE} bytes")
     return content.decode("utf-8", "surrogateescape")

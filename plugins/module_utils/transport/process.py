@@ -99,6 +99,18 @@ def user_of(pid: int) -> Optional[Tuple[int, int]]:
         return None
 
 
+def sole_uid(pid: int) -> Optional[int]:
+    """The only user whose rights a QEMU has.
+
+    :returns: None where that cannot be seen, where it is QEMU no more, and where it has the rights of several: whoever
+        starts a setuid program chooses the words of a process that is root's in part.
+    """
+    fields = dict(line.partition(":")[::2] for line in _text(f"{PROC}/{pid}/status", 65536).splitlines())
+    uids = fields.get("Uid", "").split()
+    # In this order: it could have become another program, with the rights of that, before they were read.
+    return int(uids[0]) if len(uids) == 4 and len(set(uids)) == 1 and _may_be_qemu(str(pid)) else None
+
+
 def is_guest(pid: int, uuid: str) -> bool:
     """Whether the process is still the one of this guest, and not another that got its pid."""
     return _may_be_qemu(str(pid)) and _uuid(_command_line(str(pid))) == uuid.lower()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.backend.qemu_options imp
 from ansible_collections.fleet.rng.plugins.module_utils.codec.qemu_words import parse_words
 from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice
 from ansible_collections.fleet.rng.plugins.module_utils.errors import GuestError
-from ansible_collections.fleet.rng.plugins.module_utils.transport import process
+from ansible_collections.fleet.rng.plugins.module_utils.transport import config_file, process
 
 PORT = '[device "rp1"]\n  driver = "pcie-root-port"\n'
 RNG = '[device "vrng0"]\n  driver = "virtio-rng-pci"\n'
@@ -26,7 +27,7 @@ DEVICE = RngDevice.from_wire({})
 
 @pytest.fixture(autouse=True)
 def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "user_of", lambda pid: (0, 0))
+    monkeypatch.setattr(process, "sole_uid", lambda pid: 0)
 
 
 def running(*words: Any, name: str = "web1") -> Entry:
@@ -131,16 +132,16 @@ def test_files_that_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file.write_text("")
     assert "no file of this host" in look(running("-readconfig", "/dev/fdset/1"), Options()).notes[0]
     assert "not to be seen" in look(running("-readconfig", tmp_path / "none"), Options()).notes[0]
-    monkeypatch.setattr(process, "user_of", lambda pid: (4711, 4711))
+    monkeypatch.setattr(process, "sole_uid", lambda pid: 4711)
     assert "belongs to another user" in look(running("-readconfig", file), Options()).notes[0]
     assert look(running("-readconfig", file), Options(config_roots=(str(tmp_path),))).path == str(file)
-    monkeypatch.setattr(process, "user_of", lambda pid: (os.geteuid(), 0))
+    monkeypatch.setattr(process, "sole_uid", lambda pid: os.geteuid())
     assert look(running("-readconfig", file), Options()).path == str(file)
     monkeypatch.setattr(process, "PROC", str(tmp_path))
     other = tmp_path / str(os.getpid()) / "root" / str(file)[1:]
     other.parent.mkdir(parents=True)
     other.write_text("")
-    assert "sees another file" in look(running("-readconfig", file), Options()).notes[0]
+    assert "another file for its QEMU" in look(running("-readconfig", file), Options()).notes[0]
 
 
 def test_another_device_has_our_name(tmp_path: Path) -> None:
@@ -148,3 +149,75 @@ def test_another_device_has_our_name(tmp_path: Path) -> None:
     file.write_text('[device "ua-fleet-rng"]\n  driver = "e1000"\n')
     with pytest.raises(GuestError, match="another device ua-fleet-rng"):
         qemu_config.add(look(running("-readconfig", file), Options()), DEVICE, "ua-fleet-rng", "virtio-rng-pci")
+
+
+SECRET = "root:$y$j9T$secret:20000:0:99999:7:::"
+
+
+@pytest.fixture
+def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Options]:
+    """A file that is not for everybody, on the command line of somebody else's process, and a directory of ours."""
+    monkeypatch.setattr(process, "sole_uid", lambda pid: 4711)
+    monkeypatch.setattr(qemu_config, "_is_public", lambda real, status: bool(status.st_mode & 0o004))
+    file = tmp_path / "shadow"
+    file.write_text(SECRET + "\n")
+    file.chmod(0o640)
+    (tmp_path / "ours").mkdir()
+    return file, Options(config_dir=str(tmp_path / "ours"))
+
+
+def test_what_only_others_may_read_is_not_read(strangers: tuple[Path, Options]) -> None:
+    file, options = strangers
+    found = look(running("-readconfig", file), options)
+    assert (found.path, found.rngs) == ("", None), "without that file nobody knows what the guest has"
+    why = "belongs to another user than its process, and its directory is not among config_roots, and not everybody may"
+    assert found.notes == (f"its configuration file is left alone: {file} {why} read it",)
+    file.chmod(0o644)
+    (note,) = look(running("-readconfig", file), options).notes
+    assert f"{file}: line 1 is not of a QEMU configuration file" in note
+    assert "secret" not in note
+    file.write_text(RNG)
+    found = look(running("-readconfig", file), options)
+    assert [rng.alias for rng in found.rngs or ()] == ["vrng0"], "what everybody may read is read"
+    assert found.path == f"{options.config_dir}/web1.cfg", "and not written"
+
+
+def test_what_a_process_names_beside_the_operators_file(strangers: tuple[Path, Options]) -> None:
+    file, dummy = strangers
+    (file.parent / "a.cfg").write_text(RNG)
+    words = ("-readconfig", file, "-readconfig", file.parent / "a.cfg")
+    found = look(running(*words), Options(configs=(("web1", str(file.parent / "a.cfg")),)))
+    assert found.rngs is None
+    assert "not everybody may read it" in found.notes[0]
+    file.write_text("")
+    mapped = look(running("-readconfig", file), Options(configs=(("web1", str(file)),)))
+    assert (mapped.path, mapped.rngs) == (str(file), ()), "what the operator names is his"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/proc/self/environ", "fifo", "folder", "link", ""])
+def test_what_is_no_file_is_not_even_opened(
+    path: str, strangers: tuple[Path, Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, options = strangers
+    monkeypatch.setattr(process, "sole_uid", lambda pid: 0)
+    os.mkfifo(file.parent / "fifo")
+    (file.parent / "folder").mkdir()
+    (file.parent / "link").symlink_to("/dev/zero")
+    opened = []
+    monkeypatch.setattr(config_file, "open", lambda *what: opened.append(what), raising=False)
+    found = look(running("-readconfig", path if path.startswith("/") else path and file.parent / path), options)
+    assert (found.rngs, opened) == (None, [])
+    assert "no file of this host" in found.notes[0] or "no regular file" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "public"), [(0o755, 0o644, True), (0o750, 0o644, False), (0o755, 0o640, False)]
+)
+def test_everybody(folder: int, file: int, public: bool) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        path = Path(name, "a.cfg")
+        path.parent.chmod(folder)
+        path.write_text("")
+        path.chmod(file)
+        assert qemu_config._is_public(str(path), path.stat()) is public
+    assert not qemu_config._is_public(str(path), Path("/").stat()), "it has gone meanwhile"

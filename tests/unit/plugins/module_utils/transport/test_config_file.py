@@ -95,6 +95,38 @@ def test_another_run_is_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     change(str(tmp_path / "a.cfg"), append)
 
 
+def test_a_file_is_checked_before_it_is_opened(tmp_path: Path) -> None:
+    file, other = tmp_path / "a.cfg", tmp_path / "b.cfg"
+    file.write_text("a")
+    other.write_text("b")
+    (tmp_path / "link").symlink_to(file)
+
+    def exchange(real: str, status: os.stat_result) -> None:
+        assert (real, status.st_ino) == (str(file), file.stat().st_ino)
+        (tmp_path / "link").unlink()
+        (tmp_path / "link").symlink_to(other)
+
+    assert read(str(tmp_path / "link"), exchange) == "a", "what was checked is what is read"
+
+    def refuse(dummy_real: str, dummy_status: os.stat_result) -> None:
+        raise GuestError("not this one")
+
+    with pytest.raises(GuestError, match=r"^not this one$"):
+        read(str(file), refuse)
+    assert read(str(tmp_path / "none"), refuse) is None
+
+
+def test_a_device_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    there = os.open
+    monkeypatch.setattr(config_file.os, "open", lambda path, flags: opened.append(flags) or there(path, flags))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(GuestError, match="/dev/zero is no regular file"):
+        read("/dev/zero")
+    assert [bool(flags & os.O_PATH) for flags in opened] == [True]
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
 def test_what_is_no_such_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(GuestError, match="no regular file"):

@@ -88,6 +88,18 @@ def test_the_user_that_a_process_opens_files_as(proc: Proc) -> None:
     assert process.user_of(8) is process.user_of(9) is None
 
 
+def test_whose_rights_alone_a_qemu_has(proc: Proc) -> None:
+    helper = "/usr/lib/qemu/qemu-bridge-helper"
+    (proc.add(7, QEMU) / "status").write_text("Name:\tq:x\nUid:\t64055\t64055\t64055\t64055\n")
+    (proc.add(8, QEMU, exe=helper) / "status").write_text("Uid:\t1000\t0\t0\t0\n")
+    (proc.add(9, QEMU, exe="/usr/bin/passwd") / "status").write_text("Uid:\t0\t0\t0\t0\n")
+    (proc.add(10, QEMU) / "status").write_text("Uid:\t0\n")
+    assert process.sole_uid(7) == 64055
+    assert process.sole_uid(8) is None, "started by somebody else"
+    assert process.sole_uid(9) is None, "QEMU by its words only"
+    assert process.sole_uid(10) is process.sole_uid(11) is None
+
+
 def test_two_that_claim_a_uuid(proc: Proc) -> None:
     for pid in (7, 8, 9):
         proc.add(pid, QEMU, "-uuid", UUID)
