@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from ansible_collections.fleet.rng.plugins.module_utils.device import UNLIMITED, Rate, Source, request_bytes
+from ansible_collections.fleet.rng.plugins.module_utils.device import UNLIMITED, Rate, RngDevice, Source, request_bytes
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.sources import MEASURED
 from ansible_collections.fleet.rng.plugins.module_utils.observation import ObservedGuest
@@ -37,23 +37,26 @@ class Wanting:
     most: int  # bytes per period, where its policy has no limit
 
     @property
+    def device(self) -> RngDevice:
+        if self.policy.device is None:
+            raise ValueError("a guest that is to have no device wants no share")
+        return self.policy.device
+
+    @property
     def source(self) -> Source:
-        assert self.policy.device is not None
-        return self.policy.device.source
+        return self.device.source
 
     @property
     def claim(self) -> Claim:
-        assert self.policy.device is not None
-        ceiling = self.policy.device.rate.max_bytes or self.most
+        ceiling = self.device.rate.max_bytes or self.most
         unit = request_bytes(self.guest.arch)
         return Claim(self.policy.period, self.policy.weight, self.policy.min_bytes, ceiling, unit)
 
     def limited(self, size: int, words: str) -> Policy:
         """Its policy with so many bytes per period."""
-        device = self.policy.device
-        if device is None or size == device.rate.max_bytes:
+        if size == self.device.rate.max_bytes:
             return self.policy
-        limited = replace(device, rate=Rate(size, self.policy.period))
+        limited = replace(self.device, rate=Rate(size, self.policy.period))
         return replace(self.policy, device=limited, origin={**self.policy.origin, "max_bytes": words})
 
     def has(self, size: int) -> bool:
