@@ -47,7 +47,13 @@ _LEFTOVER = 3600  # seconds after which an unfinished file belongs to a run that
 _RECOGNIZING = 20  # seconds for the script that recognizes what runs here
 
 # What of the options of qemu_rng_info can be given, in a file.
-_QEMU_OPTIONS = {"sockets": (list, []), "processes": (bool, True), "configs": (dict, {}), "config_dir": (str, "")}
+_QEMU_OPTIONS = {
+    "sockets": (list, []),
+    "processes": (bool, True),
+    "configs": (dict, {}),
+    "config_dir": (str, ""),
+    "config_roots": (list, ["/etc/qemu"]),
+}
 
 
 @dataclass(frozen=True)
@@ -196,7 +202,7 @@ def _qemu_options(path: str) -> Dict[str, Any]:
     for name, (kind, dummy) in _QEMU_OPTIONS.items():
         if name in given and not isinstance(given[name], kind):
             raise HypervisorError(f"{path}: {name} is no {kind.__name__}")
-    return {"config_roots": [], **{name: default for name, (dummy, default) in _QEMU_OPTIONS.items()}, **given}
+    return {**{name: default for name, (dummy, default) in _QEMU_OPTIONS.items()}, **given}
 
 
 def _guests(backend: Any, budget: int) -> Dict[str, Any]:

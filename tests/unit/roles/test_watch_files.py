@@ -1,7 +1,10 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The alerts and the dashboard speak of metrics that exist, and carry nothing of guests into what people click."""
+"""The alerts and the dashboard speak of metrics that exist, and carry nothing of guests into what people click.
+
+And the role tells the program all that can be told.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.fleet.rng.plugins.module_utils import watch
 from ansible_collections.fleet.rng.plugins.module_utils.metrics import FAMILIES, PREFIX
 
-FILES = Path(__file__).resolve().parents[3] / "roles" / "rng_report" / "files"
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "rng_report"
+FILES = ROLE / "files"
 KNOWN = {PREFIX + family.name for family in FAMILIES}
 HARMLESS = {"$labels.hypervisor", "$labels.uuid", "$labels.id", "$value"}
 SEVERITIES = {"critical", "warning", "info"}
@@ -105,3 +110,21 @@ def test_no_panel_renders_what_guests_are_called() -> None:
     }
     assert "dataLinks" not in text
     assert '"url"' not in text
+
+
+def test_the_program_is_told_where_plain_qemus_guests_are() -> None:
+    """Each option has a variable, and the program is told nothing where all are as it has them itself."""
+    (tasks,) = yaml.safe_load((ROLE / "tasks" / "watch_present.yml").read_text(encoding="utf-8"))
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    own = {name: default for name, (dummy, default) in watch._QEMU_OPTIONS.items()}
+    told = tasks["vars"]["__rng_report_watch_qemu"]
+    assert told.keys() == own.keys()
+    for name in own:
+        variable = f"rng_report_watch_qemu_{name}"
+        assert variable in told[name]
+        assert f"virtio_rng_qemu_{name} | default(" in defaults[variable]
+        assert variable in specs["watch"]["options"]
+    compared = re.search(r"__rng_report_watch_qemu != ({.*?}) }}", tasks["vars"]["__rng_report_watch_tells"], re.DOTALL)
+    assert compared is not None
+    assert yaml.safe_load(compared[1]) == own

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils import watch
+from ansible_collections.fleet.rng.plugins.module_utils.backend.qemu_options import QEMU_SPEC, parse_options
 from ansible_collections.fleet.rng.plugins.module_utils.device import Rate, RngDevice, Source
 from ansible_collections.fleet.rng.plugins.module_utils.errors import HypervisorError
 from ansible_collections.fleet.rng.plugins.module_utils.observation import (
@@ -228,6 +229,19 @@ def test_plain_qemu_is_told_where_its_guests_are(tmp_path: Path) -> None:
     assert options.sockets == ("/srv/*.qmp",)
     assert options.processes is False
     assert options.configs == (("a b", "/srv/a"),)
+    file.write_text('{"config_roots": ["/srv", "/etc"]}')
+    assert watch._backend("qemu", watch.Target(qemu=str(file))).options.config_roots == ("/srv", "/etc")
+
+
+@pytest.mark.parametrize("given", ["", "{}"])
+def test_plain_qemu_is_seen_as_the_modules_see_it(given: str, tmp_path: Path) -> None:
+    """What is not told is as the audit has it: else one sees files that the other does not."""
+    file = tmp_path / "qemu.json"
+    file.write_text(given)
+    defaults = {name: option.get("default") for name, option in QEMU_SPEC.items()}
+    options = watch._backend("qemu", watch.Target(qemu=str(file) if given else "")).options
+    assert options == parse_options(defaults)
+    assert defaults.keys() == watch._QEMU_OPTIONS.keys(), "and each can be told"
 
 
 @pytest.mark.parametrize(
@@ -235,10 +249,11 @@ def test_plain_qemu_is_told_where_its_guests_are(tmp_path: Path) -> None:
     [
         (None, "cannot be read"),
         ("{", "cannot be read"),
-        ("[]", "allowed is an object with sockets, processes, configs, config_dir"),
+        ("[]", "allowed is an object with sockets, processes, configs, config_dir, config_roots"),
         ('{"socket": []}', "allowed is an object"),
         ('{"sockets": "/srv"}', "sockets is no list"),
         ('{"configs": {"a": "relative"}}', "an absolute path"),
+        ('{"config_roots": ["/etc/qemu", "relative"]}', "an absolute path"),
     ],
 )
 def test_options_that_are_wrong_leave_the_host(
