@@ -13,7 +13,7 @@ options:
     description:
       - The name or address of a host whose API is to be used over HTTPS, such as that of the node or of any other node
         of its cluster. The module then runs on any machine, such as the controller, and needs no access to the node.
-      - Without it the module runs on the node itself, as root, and uses its command C(pvesh).
+      - Without it, or where it is empty, the module runs on the node itself, as root, and uses its command C(pvesh).
       - Over the API nothing is known of the machine that the node is. The audit of its kernel is empty, no process is
         looked at, and no source is tried. V(/dev/urandom) and V(/dev/random) are there on every node. V(/dev/hwrng) is
         refused, unless a guest of the node runs with it.
@@ -45,7 +45,7 @@ options:
     type: str
   api_timeout:
     description:
-      - The seconds that one call of the API may take, from V(1) to V(600). A change waits up to 10 seconds for other
+      - The seconds that one call of the API may take, from V(1) to V(80). A change waits up to 10 seconds for other
         work on the same guest.
       - Taken from the environment variable E(PROXMOX_API_TIMEOUT) where it is not given.
     type: int
@@ -59,8 +59,8 @@ options:
     default: true
   ca_path:
     description:
-      - A file with the certificates (PEM) of the authorities that are trusted for O(api_host), and no others then. It
-        is on the machine that the module runs on. Without it those that this machine trusts are.
+      - The absolute path of a file with the certificates (PEM) of the authorities that are trusted for O(api_host),
+        and no others then. It is on the machine that the module runs on. Without it those that this machine trusts are.
       - The authority that a cluster makes for itself is C(/etc/pve/pve-root-ca.pem) on its nodes.
       - Taken from the environment variable E(PROXMOX_CA_PATH) where it is not given.
     type: path

@@ -77,7 +77,7 @@ EXAMPLES = r"""
     api_user: ansible@pve
     api_token_id: fleet
     api_token_secret: "{{ vault_pve_token }}"
-    ca_path: files/pve-root-ca.pem
+    ca_path: "{{ playbook_dir }}/files/pve-root-ca.pem"
     node: pve1
     devices:
       - guest: web1
@@ -127,13 +127,13 @@ guests:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.rng.plugins.module_utils.module.apply import run
 from ansible_collections.fleet.rng.plugins.module_utils.module.arguments import CONVERGE_SPEC
-from ansible_collections.fleet.rng.plugins.module_utils.module.proxmox import PROXMOX_SPEC, REQUIRED_BY, backend_of
+from ansible_collections.fleet.rng.plugins.module_utils.module.proxmox import PROXMOX_SPEC, find_backend
 
 
 def main():
     spec = {**CONVERGE_SPEC, **PROXMOX_SPEC}
-    module = AnsibleModule(argument_spec=spec, required_by=REQUIRED_BY, supports_check_mode=True)
-    run(module, backend_of(module.params))
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    run(module, find_backend(module))
 
 
 if __name__ == "__main__":

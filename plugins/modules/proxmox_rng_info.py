@@ -222,14 +222,14 @@ guests:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.rng.plugins.module_utils.module.info import run
-from ansible_collections.fleet.rng.plugins.module_utils.module.proxmox import PROXMOX_SPEC, REQUIRED_BY, backend_of
+from ansible_collections.fleet.rng.plugins.module_utils.module.proxmox import PROXMOX_SPEC, find_backend
 from ansible_collections.fleet.rng.plugins.module_utils.module.views import VIEWS_SPEC
 
 
 def main():
     spec = {"sources": {"type": "list", "elements": "str", "default": []}, **VIEWS_SPEC, **PROXMOX_SPEC}
-    module = AnsibleModule(argument_spec=spec, required_by=REQUIRED_BY, supports_check_mode=True)
-    run(module, backend_of(module.params))
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    run(module, find_backend(module))
 
 
 if __name__ == "__main__":

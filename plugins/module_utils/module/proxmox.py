@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping
 
-from ansible.module_utils.basic import env_fallback
+from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ..backend.proxmox import Backend
 from ..transport.proxmox import SECONDS
-from ..transport.proxmox_api import PORT, Access
+from ..transport.proxmox_api import PORT, Access, holds_secret
 
 # The host has no variable of the environment: whether the API is used at all should stand in the task.
 PROXMOX_SPEC: Dict[str, Any] = {
@@ -25,7 +25,20 @@ PROXMOX_SPEC: Dict[str, Any] = {
     "ca_path": {"type": "path", "fallback": (env_fallback, ["PROXMOX_CA_PATH"])},
     "node": {"type": "str"},
 }
-REQUIRED_BY = {"api_host": ("api_user", "api_token_id", "api_token_secret", "node")}
+_NEEDED = ("api_user", "api_token_id", "api_token_secret", "node")
+_SHOWN = ("api_host", "api_user", "api_token_id", "node")
+
+
+def find_backend(module: AnsibleModule) -> Backend:
+    """That of the module's options. What is empty, as a template may make it, is not given."""
+    given = module.params
+    for value in [str(given[name] or "") for name in _SHOWN]:
+        if holds_secret(value):  # in the wrong option: Ansible must not show it either
+            module.no_log_values.update({value, value.rpartition("=")[2]} - {""})
+    missing = [name for name in _NEEDED if not given[name]]
+    if given["api_host"] and missing:
+        module.fail_json(msg=f"missing parameter(s) required by 'api_host': {', '.join(missing)}")
+    return backend_of(given)
 
 
 def backend_of(options: Mapping[str, Any]) -> Backend:

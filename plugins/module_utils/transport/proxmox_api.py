@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import functools
 import http.client
+import ipaddress
 import json
+import os
 import re
 import socket
 import ssl
@@ -28,15 +30,17 @@ from .proxmox import MAX_OUTPUT, SECONDS, Parameter, RefusedError, refusal
 
 PORT = 8006
 CONNECT_SECONDS = 15.0  # for the connection and its encryption, of which nothing can have come yet
-MAX_SECONDS = 600
+MAX_SECONDS = 80  # less than the modules wait for one answer
 _POLL_SECONDS = 1.0  # between two looks at a task
 _MAX_SAID = 64 * 1024  # of an answer that is an error
 
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[?[0-9A-Fa-f:.]{2,45}\]?")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_MAX_HOST = 253
 _NODE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _USER = re.compile(r"[\"-.0-9;-~]+@[A-Za-z][A-Za-z0-9._-]+")  # no space, exclamation mark, slash or colon
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9._-]+")
 _SECRET = re.compile(r"[\x21-\x7e]{8,200}")
+_MADE = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")  # the form of the secrets that it makes
 
 _ONLY_ROOT = "only root can set"
 ELSEWHERE = "it is asked over the API of Proxmox VE, which does not show its kernel and its processes"
@@ -48,6 +52,22 @@ NO_RIGHTS = (
     "the token may see no guest: give it VM.Audit on /vms (a token with privilege separation has only the rights that "
     "were given to itself)"
 )
+
+
+def holds_secret(text: str) -> bool:
+    """Whether there may be the secret of a token in it, as in ``user@realm!token=secret``."""
+    return "=" in text or _MADE.search(text) is not None
+
+
+def _is_host(text: str) -> bool:
+    if ":" not in text:
+        return len(text) <= _MAX_HOST and all(_LABEL.fullmatch(label) for label in text.split("."))
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        ipaddress.IPv6Address(bare)
+    except ValueError:
+        return False
+    return "%" not in bare  # no zone: it is none of the names in certificates
 
 
 @dataclass(frozen=True)
@@ -69,14 +89,15 @@ class Access:
 
         :raises InvalidValueError: naming the option, what was given, and what is allowed.
         """
-        for option, given, form, allowed in (
-            ("api_host", self.host, _HOST, "the name or address of a host, without a scheme and port"),
-            ("node", self.node, _NODE, "the name of a node, without its domain"),
-            ("api_user", self.user, _USER, "a user with its realm, such as ansible@pve"),
-            ("api_token_id", self.token_id, _TOKEN, "the name of a token, without its user"),
+        for option, given, good, allowed in (
+            ("api_host", self.host, _is_host(self.host), "the name or address of a host, without a scheme and port"),
+            ("node", self.node, _NODE.fullmatch(self.node), "the name of a node, without its domain"),
+            ("api_user", self.user, _USER.fullmatch(self.user), "a user with its realm, such as ansible@pve"),
+            ("api_token_id", self.token_id, _TOKEN.fullmatch(self.token_id), "the name of a token, without its user"),
+            ("ca_path", self.ca_path, not self.ca_path or os.path.isabs(self.ca_path), "an absolute path"),
         ):
-            if not form.fullmatch(given):
-                raise InvalidValueError(option, given, allowed)
+            if not good:
+                raise InvalidValueError(option, "(not shown)" if holds_secret(given) else given, allowed)
         if not _SECRET.fullmatch(self.secret):
             raise InvalidValueError("api_token_secret", "(not shown)", "what Proxmox VE showed when it made the token")
         for name, number, most in (("api_port", self.port, 65535), ("api_timeout", self.seconds, MAX_SECONDS)):
@@ -178,12 +199,12 @@ class Api:
                 if len(body) > self.limit:
                     raise HypervisorError(f"{access.place} answered more than {self.limit} bytes to {method} {path}")
                 return response.status, str(response.reason or ""), body
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last of names that cannot be
             raise self._lost(error) from error
 
     def _lost(self, error: Exception) -> RngError:
         """Why there was no answer. What failed before the request was sent has changed nothing."""
-        place, sent = self.access.place, not isinstance(error, urllib.error.URLError)
+        place, sent = self.access.place, not isinstance(error, (urllib.error.URLError, ValueError))
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = self._shown(str(getattr(cause, "verify_message", "") or cause), 200)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils import basic
 from ansible_collections.fleet.rng.plugins.module_utils.backend.proxmox import Backend
 from ansible_collections.fleet.rng.plugins.module_utils.module import proxmox
 from ansible_collections.fleet.rng.plugins.modules import proxmox_rng, proxmox_rng_info
@@ -54,10 +55,19 @@ def test_with_a_host_it_is_anywhere() -> None:
 def test_what_a_host_needs(missing: str, run_module: Any) -> None:
     for main, options in ((proxmox_rng.main, {"devices": []}), (proxmox_rng_info.main, {})):
         given = {name: value for name, value in GIVEN.items() if name != missing}
-        result = run_module(main, **options, **given)
-        assert result["failed"] is True
-        assert result["msg"].startswith("missing parameter(s) required by 'api_host': ")
-        assert missing in result["msg"]
+        for empty in ({}, {missing: ""}):
+            result = run_module(main, **options, **given, **empty)
+            assert result == {"failed": True, "msg": f"missing parameter(s) required by 'api_host': {missing}"}
+
+
+def test_an_empty_host_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: Any) -> None:
+    """As a template makes it of a variable that is not set; nothing else is needed then."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    device: dict[str, Any] = {"devices": [{"guest": "web1"}]}
+    for options in ({"api_host": ""}, {**dict.fromkeys(GIVEN, ""), "ca_path": ""}):
+        for main, own in ((proxmox_rng.main, device), (proxmox_rng_info.main, {})):
+            result = run_module(main, **own, **options)
+            assert (result["failed"], result["msg"]) == (True, "there is no pvesh here, so this is no Proxmox VE node")
 
 
 def test_a_token_of_the_environment(
@@ -80,6 +90,24 @@ def test_a_token_of_the_environment(
         assert [guest["name"] for guest in result["guests"]] == ["web1"]
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "no pvesh here" in run_module(proxmox_rng_info.main)["msg"], "PROXMOX_HOST alone says nothing"
+
+
+@pytest.mark.parametrize("option", ["api_host", "api_user", "api_token_id", "node"])
+def test_a_secret_in_the_wrong_option_is_kept_out_of_what_the_module_was_given(
+    option: str, monkeypatch: pytest.MonkeyPatch, run_module: Any
+) -> None:
+    hidden: set[str] = set()
+    fail = basic.AnsibleModule.fail_json
+
+    def keep(module: Any, msg: str, **result: Any) -> None:
+        hidden.update(module.no_log_values)
+        fail(module, msg, **result)
+
+    monkeypatch.setattr(basic.AnsibleModule, "fail_json", keep)
+    wrong = f"{USER}!{TOKEN}={SECRET}"
+    result = run_module(proxmox_rng_info.main, **{**GIVEN, "api_token_secret": "another-one", option: wrong})
+    assert result["msg"].startswith(f"{option}: '(not shown)' is not valid")
+    assert {wrong, SECRET} <= hidden, "Ansible blanks them in the invocation"
 
 
 @pytest.mark.parametrize("wrong", [{"api_user": "ansible"}, {"ca_path": "/nowhere"}, {"api_token_secret": "s h o w n"}])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.bounded import STALLED
 from ansible_collections.fleet.rng.plugins.module_utils.errors import (
     GuestError,
     HypervisorError,
@@ -26,7 +27,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.transport.proxmox import
     ModifiedError,
     RefusedError,
 )
-from ansible_collections.fleet.rng.plugins.module_utils.transport.proxmox_api import Api
+from ansible_collections.fleet.rng.plugins.module_utils.transport.proxmox_api import MAX_SECONDS, Api
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.proxmox_node import (
     SECRET,
     TOKEN,
@@ -213,7 +214,25 @@ def test_no_text_carries_the_secret_on(api: ApiMaker, node: Node) -> None:
         ({"secret": "se\r\ncret-of-mine"}, "api_token_secret: '(not shown)' is not valid"),
         ({"secret": ""}, "api_token_secret: '(not shown)' is not valid"),
         ({"port": 0}, "api_port: 0 is not valid; allowed: an integer from 1 to 65535"),
-        ({"seconds": 601}, "api_timeout: 601 is not valid; allowed: an integer from 1 to 600"),
+        ({"seconds": 81}, "api_timeout: 81 is not valid; allowed: an integer from 1 to 80"),
+        ({"ca_path": "files/ca.pem"}, "ca_path: 'files/ca.pem' is not valid; allowed: an absolute path"),
+        *(
+            ({"host": host}, f"api_host: {host!r} is not valid; allowed: the name or address of a host")
+            for host in (
+                "a..b",
+                "a." + "b" * 64,
+                ".a",
+                "a.",
+                "a-.b",
+                "[::1",
+                "::1]",
+                "[10.0.0.1]",
+                "1:2",
+                "[]",
+                "::1%1",
+            )
+        ),
+        ({"host": ".".join(["a" * 60] * 5)}, "api_host: "),
     ],
 )
 def test_what_cannot_be_meant(given: dict[str, Any], message: str, certificates: Path) -> None:
@@ -224,7 +243,39 @@ def test_what_cannot_be_meant(given: dict[str, Any], message: str, certificates:
 
 
 @pytest.mark.parametrize(
-    ("host", "place"), [("pve1", "pve1:8006"), ("::1", "[::1]:8006"), ("[fe80::1]", "[fe80::1]:8006")]
+    ("option", "text"),
+    [
+        ("user", f"{USER}!{TOKEN}={{}}"),
+        ("token_id", f"{TOKEN}={{}}"),
+        ("token_id", f"{USER}!{TOKEN}={{}}"),
+        ("token_id", "{}"),
+        ("node", "pve1={}"),
+        ("host", f"PVEAPIToken={USER}!{TOKEN}={{}}"),
+        ("ca_path", "{}"),
+    ],
+)
+def test_a_secret_in_the_wrong_option_is_not_shown(option: str, text: str, certificates: Path) -> None:
+    given = {option: text.format(SECRET), "secret": "another-one"}
+    with pytest.raises(InvalidValueError, match=r": '\(not shown\)' is not valid; allowed: ") as caught:
+        Api(access_to(8006, certificates, **given))
+    assert SECRET not in repr(vars(caught.value))
+
+
+def test_the_longest_call_ends_before_a_module_gives_up() -> None:
+    assert MAX_SECONDS < STALLED
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [
+        ("pve1", "pve1:8006"),
+        ("PVE-1.a.example.com", "PVE-1.a.example.com:8006"),
+        (f"{'a' * 63}.example", f"{'a' * 63}.example:8006"),
+        ("10.0.0.1", "10.0.0.1:8006"),
+        ("::1", "[::1]:8006"),
+        ("[fe80::1]", "[fe80::1]:8006"),
+        ("::ffff:10.0.0.1", "[::ffff:10.0.0.1]:8006"),
+    ],
 )
 def test_places(host: str, place: str, certificates: Path) -> None:
     assert Api(access_to(8006, certificates, host=host)).access.place == place
@@ -286,6 +337,15 @@ def test_a_host_that_hangs_up(api: ApiMaker, node: Node) -> None:
         HypervisorError, match=r"^127\.0\.0\.1:\d+ was lost before it answered: .+; the outcome is unknown$"
     ):
         api().set(CONFIG, rng0="/dev/urandom")
+
+
+def test_a_name_that_python_cannot_encode(api: ApiMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*dummy: Any, **dummy_options: Any) -> None:
+        raise UnicodeError("label empty or too long")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(HypervisorError, match=r"is not to be reached: label empty or too long$"):
+        api(host="pve1.example").get("/version")
 
 
 def test_nobody_there(certificates: Path) -> None:
