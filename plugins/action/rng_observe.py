@@ -45,18 +45,23 @@ class ActionModule(ActionBase):
         become = self._connection.become
         self._connection.set_become_plugin(None)  # until something needs it
         try:
-            kind = kinds.given_kind(options)
-            if kind == kinds.AUTO:
-                kind = the_only(recognized(self._low_level_execute_command(COMMAND)["stdout"]))
-            module, arguments = kinds.observing(kind, options)
+            return {**result, **self._observe(options, become, task_vars)}
         except RngError as error:
             return {**result, "failed": True, "msg": str(error)}
+        finally:
+            self._connection.set_become_plugin(become)  # for the next attempt of a task with retries
+
+    def _observe(self, options: dict[str, Any], become: Any, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        kind = kinds.given_kind(options)
+        if kind == kinds.AUTO:
+            kind = the_only(recognized(self._low_level_execute_command(COMMAND)["stdout"]))
+        module, arguments = kinds.observing(kind, options)
         arguments = with_defaults(module, arguments, self._task, self._templar)
         if kinds.over_api(kind, arguments):
-            return {**result, **on_controller.run_module(self, module, arguments, task_vars)}
+            return on_controller.run_module(self, module, arguments, task_vars)
         if kinds.needs_root(kind, arguments):
             self._connection.set_become_plugin(become)
         answer: dict[str, Any] = self._execute_module(
             module_name=module, module_args=arguments, task_vars=task_vars, wrap_async=False
         )
-        return {**result, **answer}
+        return answer

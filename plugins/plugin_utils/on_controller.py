@@ -20,17 +20,27 @@ from ansible.plugins.action import ActionBase
 def run_module(action: ActionBase, module: str, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
     """Run a module here, with this Python, as whoever runs Ansible.
 
-    The action keeps the new connection, since it cleans up over it. The host's own is not even opened.
+    The host's own connection is not even opened. Afterwards the action has it again, as it was, since it may be run once
+    more, and what it left here is cleaned up before that.
     """
     variables = dict(task_vars or {})
+    before = action._play_context, action._connection
     if not action._task.delegate_to:
         context = copy.copy(action._play_context)
         context.executable, context.shell = constants.DEFAULT_EXECUTABLE, None
         loader = action._shared_loader_obj.connection_loader
         action._play_context, action._connection = context, loader.get("local", context)
         variables["ansible_python_interpreter"] = sys.executable
+    become = action._connection.become
     action._connection.set_become_plugin(None)
-    answer: dict[str, Any] = action._execute_module(
-        module_name=module, module_args=arguments, task_vars=variables, wrap_async=False
-    )
+    try:
+        answer: dict[str, Any] = action._execute_module(
+            module_name=module, module_args=arguments, task_vars=variables, wrap_async=False
+        )
+    finally:
+        try:
+            action.cleanup(force=True)
+        finally:
+            action._connection.set_become_plugin(become)
+            action._play_context, action._connection = before
     return answer

@@ -30,15 +30,18 @@ class Connection:
 
 
 def run(
-    connection: Connection, stdout: str = "", defaults: dict[str, Any] | None = None, **options: Any
+    connection: Connection, *answers: str, defaults: dict[str, Any] | None = None, **options: Any
 ) -> dict[str, Any]:
+    """The result of the last attempt: there is one for each answer that the host gives."""
     task = MagicMock(args=options, async_val=0, check_mode=False, environment=None)
     action = rng_observe.ActionModule(task, connection, MagicMock(), MagicMock(), MagicMock(), MagicMock())
+
+    outputs = list(answers or [""])
 
     def command(text: str) -> dict[str, Any]:
         connection.ran.append(("command", connection.become))
         assert text == host_kind.COMMAND
-        return {"rc": 0, "stdout": stdout, "stderr": ""}
+        return {"rc": 0, "stdout": outputs.pop(0), "stderr": ""}
 
     def module(module_name: str, module_args: dict[str, Any], **dummy: Any) -> dict[str, Any]:
         connection.ran.append((module_name, connection.become, module_args))
@@ -47,7 +50,10 @@ def run(
     action._low_level_execute_command = command
     action._execute_module = module
     with patch.object(rng_observe, "with_defaults", lambda module, given, *dummy: {**(defaults or {}), **given}):
-        return action.run(task_vars={})
+        for dummy in answers or [""]:
+            result: dict[str, Any] = action.run(task_vars={})
+            assert connection.become == "sudo", "as it was before"
+    return result
 
 
 def test_a_kind_that_is_given_is_not_asked_for() -> None:
@@ -96,6 +102,18 @@ def test_an_api_is_asked_from_the_controller(kind: str, monkeypatch: pytest.Monk
     assert connection.ran == []
     assert here == [(None, "fleet.rng.proxmox_rng_info", {"host_view": True, "api_host": "pve1"}, {})]
     assert result["guests"] == ["web1"]
+
+
+def test_another_attempt_has_the_same_rights() -> None:
+    """A task with retries runs the same action again, over the same connection."""
+    connection = Connection()
+    result = run(connection, "", "fleet-rng-kinds\nruns proxmox\nend\n")
+    assert [ran[:2] for ran in connection.ran] == [
+        ("command", None),
+        ("command", None),
+        ("fleet.rng.proxmox_rng_info", "sudo"),
+    ]
+    assert "failed" not in result
 
 
 def test_several_kinds_are_an_error_and_nothing_runs() -> None:
