@@ -20,8 +20,8 @@ from ansible.plugins.action import ActionBase
 def run_module(action: ActionBase, module: str, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
     """Run a module here, with this Python, as whoever runs Ansible.
 
-    The host's own connection is not even opened. Afterwards the action has it again, as it was, since it may be run once
-    more, and what it left here is cleaned up before that.
+    The host's own connection is not even opened. Afterwards the action has it again, as it was, since it may be run
+    once more, and what it left here is cleaned up before that.
     """
     variables = dict(task_vars or {})
     before = action._play_context, action._connection
