@@ -10,6 +10,7 @@ import selectors
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from typing import Dict, List, Tuple
 
 from ..errors import HypervisorError, TimedOutError
@@ -22,8 +23,9 @@ def bounded_run(arguments: List[str], seconds: float, whole: int = 0) -> Tuple[i
 
     :param whole: for an output that is an answer, of use only when it is complete: how many bytes it may have. Of the
         errors the end is then kept, since the error itself comes after the warnings. Else the beginning of both is.
-    :raises TimedOutError: when it did not end in time; it and all that it started are then killed.
-    :raises HypervisorError: when it could not be started, or wrote more than ``whole`` bytes.
+    :raises TimedOutError: when it did not end in time, or something that it started can still write. It and all that it
+        started are then killed, but for what has gone into a session of its own.
+    :raises HypervisorError: when it could not be started, or wrote more than ``whole`` bytes; then likewise.
     """
     try:
         process = subprocess.Popen(
@@ -44,8 +46,10 @@ def bounded_run(arguments: List[str], seconds: float, whole: int = 0) -> Tuple[i
         did = "answer" if whole else "end"
         raise TimedOutError(f"{name} did not {did} within {seconds:g} seconds, the outcome is unknown") from error
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:
+            # It itself may have ended. It has not been waited for, so its number is still that of its group.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for stream in (process.stdout, process.stderr):
             if stream is not None:

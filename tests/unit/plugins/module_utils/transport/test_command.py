@@ -38,10 +38,23 @@ def test_bytes_that_are_no_text() -> None:
     assert bounded_run(["/bin/sh", "-c", r"printf '\377'; printf '\377' >&2"], 60) == (0, b"\xff", "\ufffd")
 
 
-def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
-    script = f"sleep 1000 & echo $! >{tmp_path}/child; wait"
+@pytest.mark.parametrize("then", ["wait", "exit 0"])
+def test_one_that_hangs_is_killed_with_its_children(then: str, tmp_path: Path) -> None:
+    """Also where it has ended itself, and its child can still write."""
+    script = f"sleep 1000 & echo $! >{tmp_path}/child; {then}"
     with pytest.raises(TimedOutError, match=r"sh did not end within 1 seconds, the outcome is unknown"):
         bounded_run(["/bin/sh", "-c", script], 1)
+    _is_killed(tmp_path)
+
+
+def test_one_that_writes_too_much_is_killed_with_its_children(tmp_path: Path) -> None:
+    script = f"sleep 1000 & echo $! >{tmp_path}/child; echo too much"
+    with pytest.raises(HypervisorError, match="more than 3 bytes"):
+        bounded_run(["/bin/sh", "-c", script], 60, whole=3)
+    _is_killed(tmp_path)
+
+
+def _is_killed(tmp_path: Path) -> None:
     stat = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
     until = time.monotonic() + 60
     while stat.exists() and stat.read_text().split()[2] not in "ZX":
