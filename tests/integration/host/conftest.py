@@ -1,8 +1,8 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The roles on this machine, which keeps what is its own: for them, /etc is a copy, and /run and
-/usr/local/sbin are empty."""
+"""The roles on this machine, which keeps what is its own: for them, /etc is a copy, and /dev, /run
+and /usr/local/sbin hold nothing that matters."""
 
 from __future__ import annotations
 
@@ -26,18 +26,22 @@ set -e
 mount --make-rprivate /
 mount -t tmpfs none "$0"
 cp -a /etc "$0/etc"; rm -f "$0/etc/mtab"
-mkdir "$0/run" "$0/sbin"
+mkdir -p "$0/dev/shm" "$0/dev/pts" "$0/run" "$0/sbin"
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /dev/fd /dev/std* "$0/dev"
+mount --bind "$0/dev" /dev
 mount --bind "$0/etc" /etc
 mount --bind "$0/run" /run
 mount --bind "$0/sbin" /usr/local/sbin
 mount -t proc proc /proc
 """
+# With processes of its own: what a role starts ends with the run.
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 Play = Callable[..., tuple[int, str, dict[str, Any]]]
 
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Run tasks on this machine, after a script that prepares it: the exit code, the output, and the variable asked for."""
+    """Run tasks on this machine, after a script that prepares it: exit code, output, and the variable asked for."""
     if os.geteuid() != 0:
         pytest.skip("mounts")
 
@@ -60,8 +64,7 @@ def play(tmp_path: Path) -> Play:
         path.write_text(yaml.safe_dump([book]), encoding="utf-8")
         command = shlex.join([str(Path(sys.executable).with_name("ansible-playbook")), str(path)])
         done = subprocess.run(
-            # A process namespace of its own: what a role starts ends with the run.
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", f"{ASIDE}\n{script}\n{command}", aside],
+            [*ALONE, "sh", "-c", f"{ASIDE}\n{script}\n{command}", aside],
             env={
                 **os.environ,
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
