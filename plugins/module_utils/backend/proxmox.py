@@ -111,7 +111,10 @@ class Session:
             rights = self.api.get("/access/permissions")
         except GuestError as error:
             raise HypervisorError(str(error)) from error
-        if not any(isinstance(held, dict) and held.get("VM.Audit") for held in (rights or {}).values()):
+        if not isinstance(rights, dict):
+            raise HypervisorError("GET /access/permissions: its answer is not what the API promises")
+        # The number that a right has is not whether it is held, but whether it is passed on to what is below the path.
+        if not any(isinstance(held, dict) and "VM.Audit" in held for held in rights.values()):
             raise HypervisorError(NO_RIGHTS)
 
     def _read_or_error(self, listed: codec.Listed) -> Tuple[Optional[codec.GuestConfig], str]:

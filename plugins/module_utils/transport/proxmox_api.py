@@ -31,7 +31,9 @@ from .proxmox import MAX_OUTPUT, SECONDS, Parameter, RefusedError, refusal
 PORT = 8006
 CONNECT_SECONDS = 15.0  # for the connection and its encryption, of which nothing can have come yet
 MAX_SECONDS = 80  # less than the modules wait for one answer
-_POLL_SECONDS = 1.0  # between two looks at a task
+_POLL_SECONDS = 1.0  # between two looks at a task, or two tries of a question
+_LEAST_SECONDS = 1.0  # that have to be left for a second try
+_NOT_REACHED = 502  # and all above it: from what stands before the node, or between two of them
 _MAX_SAID = 64 * 1024  # of an answer that is an error
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -166,7 +168,7 @@ class Api:
             raise RefusedError(f"POST {path}", self._shown(ended, 400))
 
     def _call(self, method: str, path: str, parameters: Mapping[str, Parameter]) -> Any:
-        status, reason, body = self._exchange(method, path, parameters)
+        status, reason, body = self._ask(method, path, parameters)
         try:
             answer = json.loads(body.decode("utf-8"))
         except (ValueError, RecursionError):
@@ -178,7 +180,23 @@ class Api:
             raise HypervisorError(f"{method} {path}: the answer is no JSON of Proxmox VE: {shown}")
         raise self._refusal(f"{method} {path}", status, reason, answer if isinstance(answer, dict) else {})
 
-    def _exchange(self, method: str, path: str, parameters: Mapping[str, Parameter]) -> Tuple[int, str, bytes]:
+    def _ask(self, method: str, path: str, parameters: Mapping[str, Parameter]) -> Tuple[int, str, bytes]:
+        """What was answered. A GET changes nothing, so one that is lost is repeated once, in the same time."""
+        until, again = time.monotonic() + self.seconds, method == "GET"
+        while True:
+            try:
+                answer = self._exchange(method, path, parameters, until)
+                if not again or answer[0] < _NOT_REACHED or _is_late(until):
+                    return answer
+            except HypervisorError as error:
+                if not again or not _is_lost(error.__cause__) or _is_late(until):
+                    raise
+            again = False
+            time.sleep(_POLL_SECONDS)
+
+    def _exchange(
+        self, method: str, path: str, parameters: Mapping[str, Parameter], until: float
+    ) -> Tuple[int, str, bytes]:
         access = self.access
         form = urllib.parse.urlencode(parameters, doseq=True, quote_via=urllib.parse.quote)
         url, data = f"https://{access.place}/api2/json{path}", None
@@ -192,9 +210,9 @@ class Api:
         # Unredirected: a proxy on the way does not get it.
         token = f"PVEAPIToken={access.user}!{access.token_id}={access.secret}"
         request.add_unredirected_header("Authorization", token)
-        until = time.monotonic() + self.seconds
+        connecting = min(max(until - time.monotonic(), 0.1), CONNECT_SECONDS)
         try:
-            with _opener(self.context, until).open(request, timeout=min(self.seconds, CONNECT_SECONDS)) as response:
+            with _opener(self.context, until).open(request, timeout=connecting) as response:
                 body = response.read((self.limit if response.status == 200 else _MAX_SAID) + 1)
                 if len(body) > self.limit:
                     raise HypervisorError(f"{access.place} answered more than {self.limit} bytes to {method} {path}")
@@ -248,6 +266,16 @@ class Api:
 
     def _shown(self, text: str, limit: int) -> str:
         return printable(self._clean(text), limit)
+
+
+def _is_late(until: float) -> bool:
+    return time.monotonic() + _POLL_SECONDS + _LEAST_SECONDS > until
+
+
+def _is_lost(cause: Optional[BaseException]) -> bool:
+    """Whether the connection broke, which may be better the next time."""
+    broken = cause.reason if isinstance(cause, urllib.error.URLError) else cause
+    return isinstance(broken, (ConnectionError, ssl.SSLEOFError, http.client.HTTPException))
 
 
 def _context(access: Access) -> ssl.SSLContext:

@@ -5,8 +5,9 @@
 
     etc/pve/qemu-server/ID.conf, etc/pve/lxc/ID.conf   guests and containers
     run/qemu-server/ID.pid                             there while a guest runs
-    etc/pve/site.json                                  node, cluster, user, rights, tokens (of that user), version and
-                                                       faults; may be missing
+    etc/pve/site.json                                  node, cluster, user, rights (a list for a path, or as the API
+                                                       tells them), tokens (of that user), version and faults; may be
+                                                       missing
     var/log/pvesh.log                                  every call, as a line of JSON
 
 Faults: "paused", "ha", "stubborn" (ignores the power button), "no start": lists of guests; "hang": seconds before any

@@ -13,6 +13,7 @@ how it ended. The 3 seconds by which a real server delays a 401 are left out.
 Faults ("https"): "status": [number, reason] in place of every answer; "redirect": where to; "flood": so many bytes;
 "drip": a byte at a time, for ever; "hang up": no answer; "echo": the caller's own header in a message; "plain": a text
 that is no JSON. "lost": {end of a path: one of these} is for the first call of that path only, which is carried out.
+"permissions" is what the question for them gives.
 """
 
 from __future__ import annotations
@@ -114,7 +115,11 @@ class Handler(BaseHTTPRequestHandler):
             log.write(json.dumps([verb, path, *options]) + "\n")
         if (verb, path) == ("get", "/access/permissions"):
             held = {"/": ["VM.Audit"]} if site()["user"] == "root@pam" else site()["rights"]
-            return {place: dict.fromkeys(rights, 1) for place, rights in held.items()}
+            shown = {
+                place: dict(rights) if isinstance(rights, dict) else dict.fromkeys(rights, 1)
+                for place, rights in held.items()
+            }
+            return site()["faults"].get("permissions", shown)
         node = re.match(r"/nodes/([^/]+)", path)
         if node and node[1] not in ("localhost", site()["node"]):
             why = f"failed to get address info for: {node[1]}: Name or service not known"

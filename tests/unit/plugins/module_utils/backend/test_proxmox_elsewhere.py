@@ -148,6 +148,31 @@ def test_a_token_that_sees_nothing_is_no_empty_node(node: Node, options: dict[st
     assert run_module(proxmox_rng_info.main, **options)["guests"] == []
 
 
+def test_the_number_of_a_right_says_only_whether_it_is_passed_on(
+    node: Node, options: dict[str, Any], run_module: Any
+) -> None:
+    node.add(101, "name: web1\n")
+    for rights in ({"/vms/102": {"VM.Audit": 0}}, {"/": {}, "/pool/web": {"VM.Audit": 1}}):
+        node.site(user=USER, rights=rights)
+        assert run_module(proxmox_rng_info.main, **options)["guests"] == []
+
+
+@pytest.mark.parametrize("answer", [[], ["VM.Audit"], "VM.Audit", 1, None])
+def test_rights_that_are_none(answer: Any, node: Node, options: dict[str, Any], run_module: Any) -> None:
+    node.site(faults={"permissions": answer})
+    result = run_module(proxmox_rng_info.main, **options)
+    assert result == {"failed": True, "msg": "GET /access/permissions: its answer is not what the API promises"}
+
+
+def test_one_lost_answer_is_not_the_end(node: Node, options: dict[str, Any], run_module: Any) -> None:
+    for vmid in range(101, 111):
+        node.add(vmid, f"name: web{vmid}\nrng0: /dev/urandom\n")
+    lost = {path: {"hang up": True} for path in ("/pve1/qemu", "/103/pending", "/107/pending", "/version")}
+    node.site(faults={"lost": {**lost, "/105/pending": {"status": [596, "Connection timed out"]}}})
+    result = run_module(proxmox_rng_info.main, **options)
+    assert [guest["error"] for guest in result["guests"]] == [None] * 10
+
+
 def test_a_node_that_is_not_there(node: Node, options: dict[str, Any], run_module: Any) -> None:
     node.add(101, "name: web1\n")
     result = run_module(proxmox_rng_info.main, **{**options, "node": "pve9"})

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.transport import proxmox_api
 from ansible_collections.fleet.rng.plugins.module_utils.transport.proxmox_api import Api
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.proxmox_node import (
     ApiMaker,
@@ -30,8 +31,9 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
 
 
 @pytest.fixture
-def api(node: Node, certificates: Path) -> Iterator[ApiMaker]:
+def api(node: Node, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiMaker]:
     """Make an API of the server, with other options than the right ones."""
+    monkeypatch.setattr(proxmox_api, "_POLL_SECONDS", 0)
     assert node.configs.is_dir(), "its files have to be there before the server"
     with serving(certificates) as port:
         yield lambda **options: Api(access_to(port, certificates, **options))
