@@ -93,6 +93,39 @@ def test_an_audit_claims_nothing_of_the_node(node: Node, tmp_path: Path) -> None
         assert path.is_dir() or SECRET.encode() not in path.read_bytes(), path
 
 
+def test_files_on_a_node_that_nothing_logs_in_to_are_left_out(node: Node) -> None:
+    done = play([node], "fleet.rng.enable_rng", "-e", "rng_verify=true", virtio_rng_config_dir="/etc/rng")
+    assert "No device files here: " in said(done)
+    assert "unreachable=0" in done.stdout, done.stdout + done.stderr
+    assert "1024 B / 1000 ms" in done.stdout, "it is in the recap"
+    assert "verified" in done.stdout, "and proven"
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"rng0: {OURS}\n" in node.texts()[101]
+
+
+@pytest.mark.parametrize(("kind", "out"), [("auto", True), ("proxmox", True), ("libvirt", False), ("none", False)])
+def test_a_watch_is_left_out_only_where_the_api_is_what_counts(
+    kind: str, out: bool, node: Node, tmp_path: Path
+) -> None:
+    """The API may be in the variables of all hypervisors. What comes next is refused here, before anything is done."""
+    book = [
+        {
+            "hosts": "all",
+            "gather_facts": False,
+            "tasks": [
+                {
+                    "ansible.builtin.include_role": {"name": "fleet.rng.rng_report", "tasks_from": "watch"},
+                    "vars": {"rng_report_watch_name": "not a name", "rng_report_watch_hypervisor": kind},
+                }
+            ],
+        }
+    ]
+    (tmp_path / "watch.json").write_text(json.dumps(book))
+    done = play([node], str(tmp_path / "watch.json"), ansible_connection="local")
+    assert ("No watch here" in said(done)) == out, done.stdout + done.stderr
+    assert (done.returncode == 0) == out
+
+
 def test_what_others_change_meanwhile_is_kept(node: Node) -> None:
     node.site(faults={"meanwhile": {"101": [{"cores": "4"}]}})
     done = play([node], "fleet.rng.enable_rng")
