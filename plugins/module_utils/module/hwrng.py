@@ -96,11 +96,13 @@ class _Run:
         patterns, drivers = parse_prefer(prefer), parse_modules(modules)
         mechanism = self._mechanism(boot, now)
         self._plan(mechanism, patterns, "", drivers)  # a file that is not ours is found before anything is done
-        self.before = self.after = self.machine.see()
+        seen = self.before = self.after = self.machine.see()
         missing = self._load(drivers) if now else []
-        self._choose(patterns, now, missing)
+        if missing and not self.check_mode:
+            seen = self.after = self.machine.await_first(patterns)
+        self._choose(patterns, now, missing, seen)
         if now and self.choice:
-            self._use(patterns, self.choice)
+            self._use(patterns, self.choice, seen)
         changes = self._plan(mechanism, patterns, self._name(mechanism, patterns), drivers)
         self._write(changes, mechanism)
         if now and self.choice and not self.check_mode and any(_was_script(change) for change in changes):
@@ -119,21 +121,16 @@ class _Run:
             self._differ("kernel modules", "", f"{driver}\n")
         return missing
 
-    def _choose(self, patterns: Tuple[str, ...], now: bool, loaded: Sequence[str]) -> None:
-        assert self.after is not None
-        if loaded and not self.check_mode:
-            self.after = self.machine.await_first(patterns)
+    def _choose(self, patterns: Tuple[str, ...], now: bool, loaded: Sequence[str], seen: Seen) -> None:
         if not now or (loaded and self.check_mode):  # what will be there then cannot be known
-            self.choice = find(patterns, self.after)
+            self.choice = find(patterns, seen)
             when = f"once {', '.join(loaded)} is loaded" if loaded else "at boot"
             self.reason = f"{when}; now {self.choice.name} would be chosen" if self.choice else f"known {when}"
         else:
-            self.choice = choose(patterns, self.after)
-            self.reason = self.choice.reason(self.after)
+            self.choice = choose(patterns, seen)
+            self.reason = self.choice.reason(seen)
 
-    def _use(self, patterns: Tuple[str, ...], choice: Choice) -> None:
-        seen = self.after
-        assert seen is not None
+    def _use(self, patterns: Tuple[str, ...], choice: Choice, seen: Seen) -> None:
         if seen.uses(choice.name):
             return
         if self.check_mode:
