@@ -125,3 +125,17 @@ def test_a_file_of_our_own(start: Start, tmp_path: Path) -> None:
     guest.start()
     assert guest.rngs == []
     guest.stop()
+
+
+def test_a_file_of_another_user(start: Start, tmp_path: Path) -> None:
+    """QEMU read it before it became somebody else, who may not: whoever is that could name any file of root's."""
+    file = tmp_path / "guest.cfg"
+    file.write_text(PORTS + '[device "theirs"]\n  driver = "virtio-rng-pci"\n')
+    guest = start("fleet-other", "q35", "-S", "-runas", "nobody", "-readconfig", str(file))
+    seen = observe()[guest.name]
+    assert (seen["config"], [found["alias"] for found in seen["live"]]) == (None, ["theirs"])
+    (note,) = seen["notes"]
+    assert note.startswith(f"its configuration file is left alone: {file} belongs to another user than its process, ")
+    seen = observe(config_roots=[str(tmp_path)])[guest.name]
+    assert [found["alias"] for found in seen["config"]] == ["theirs"]
+    guest.stop()
