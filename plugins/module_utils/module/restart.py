@@ -103,8 +103,9 @@ def _carry_out(convergence: Convergence, guest: ObservedGuest, session: Any, bac
         try:
             session = session or backend.session()
             try:
-                session.restart(guest, rules.seconds, rules.force)
-                convergence.restarted = True
+                if not convergence.restarted:  # else only the look after it was lost
+                    session.restart(guest, rules.seconds, rules.force)
+                    convergence.restarted = True
             finally:
                 convergence.look(session)
             return

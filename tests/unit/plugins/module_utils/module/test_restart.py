@@ -245,6 +245,24 @@ def test_a_connection_may_be_away_for_a_while(
     assert (result["guests"][0]["live"], result["guests"][0]["error"]) == ("replaced", None)
 
 
+def test_a_guest_is_restarted_once_although_the_look_after_it_was_lost(
+    hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hypervisor.add("web1", NEW, OLD)
+    look, lost = restart.Convergence.look, []
+
+    def lose(self: Any, session: Any) -> None:
+        if self.restarted and not lost:
+            lost.append(self.name)
+            raise restart.HypervisorError("lost")
+        look(self, session)
+
+    monkeypatch.setattr(restart.Convergence, "look", lose)
+    result = run_module(libvirt_rng.main, devices=[one()], live=False)
+    assert (result["guests"][0]["live"], result["guests"][0]["error"], lost) == ("replaced", None, ["web1"])
+    assert calls(hypervisor).count("shutdown") == 1
+
+
 def test_a_kind_that_cannot_restart_says_so(hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     hypervisor.add("web1", NEW, OLD)
     able = backend.Capabilities(max_bytes=2**32 - 1)
