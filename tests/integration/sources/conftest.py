@@ -34,7 +34,7 @@ SPEC = LabSpec(
                 GuestSpec("dry", ssh=True, memory=256, rng=RATE.format(1, 4294967295)),
             ),
         ),
-        HostSpec("machine", libvirt=False, hwrng=HwRng()),
+        HostSpec("machine", kind="none", hwrng=HwRng()),
     )
 )
 
