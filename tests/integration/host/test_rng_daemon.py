@@ -38,8 +38,10 @@ exit 0
 
 def prepared(tmp_path: Path, seconds: str) -> str:
     (tmp_path / "service").write_text(SERVICE.format(seconds=seconds))
-    return f"rm -f /etc/rc?.d/*rngd; cp {tmp_path}/service /etc/init.d/rngd"
+    return (
+        f"rm -f /etc/rc?.d/*rngd; cp {tmp_path}/service /etc/init.d/rngd"
         "; cp /bin/sleep /usr/local/sbin/rngd; chmod 755 /etc/init.d/rngd"
+    )
 
 
 def role() -> dict[str, Any]:
