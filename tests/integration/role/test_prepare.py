@@ -94,7 +94,7 @@ def test_guests_that_all_go_away_in_the_middle_end_no_run(fleet: Fleet) -> None:
     assert named(output, LOST) == ["four", "one", "three"]
     assert named(output, UNREACHED) == ["two"]
     assert "guests failed" not in end(output)
-    assert fleet.all_rates() == dict.fromkeys(GUESTS, ["1024"])
+    assert fleet.all_rates() == {name: ["1024"] for name in GUESTS}
 
 
 def test_hypervisors_that_all_go_away_in_the_middle_are_named(fleet: Fleet) -> None:
