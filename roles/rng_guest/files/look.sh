@@ -59,6 +59,8 @@ booted=$(sed -n 's/^btime //p' /proc/stat)
 for directory in /lib/modules/*/; do
     directory=${directory%/}
     version=${directory##*/}
+    # An image of a kernel that has the driver built in needs none.
+    if grep -qs '/virtio[-_]rng\.ko' "$directory/modules.builtin"; then continue; fi
     package=
     [ ! -r "$directory/pkgbase" ] || read -r package < "$directory/pkgbase"
     for image in "/boot/initrd.img-$version" "/boot/initramfs-$version.img" "/boot/initrd-$version" \

@@ -63,6 +63,35 @@ def test_what_the_specification_says_is_so() -> None:
     assert {name for name in options if "become" in name} == {"rng_guest_become"}
 
 
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, []),
+        ({"boot/loader.conf": 'virtio_random_load="YES"'}, ["persistent /boot/loader.conf"]),
+        ({"boot/loader.conf": " virtio_random_load = yes # no"}, ["persistent /boot/loader.conf"]),
+        ({"boot/loader.conf": 'virtio_random_load="NO" # yes'}, ["denied /boot/loader.conf"]),
+        ({"boot/loader.conf": '#virtio_random_load="NO"'}, []),
+        (
+            {"boot/loader.conf": 'virtio_random_load="YES"', "boot/loader.conf.local": 'virtio_random_load="NO"'},
+            ["denied /boot/loader.conf.local"],
+        ),
+        ({"boot/loader.conf.d/a.conf": "virtio_random_load=YES"}, ["persistent /boot/loader.conf.d/a.conf"]),
+        ({"etc/rc.conf": 'kld_list="fusefs virtio_random"'}, ["persistent /etc/rc.conf"]),
+        ({"etc/rc.conf": "kld_list=virtio_random"}, ["persistent /etc/rc.conf"]),
+        ({"etc/rc.conf.d/kld": 'kld_list="/boot/kernel/virtio_random.ko"'}, ["persistent /etc/rc.conf.d/kld"]),
+        ({"etc/rc.conf": 'kld_list="virtio_randomly a_virtio_random" # virtio_random'}, []),
+    ],
+)
+def test_what_freebsd_loads_at_boot(files: dict[str, str], said: list[str], tmp_path: Path) -> None:
+    look = (ROLE / "files/look_freebsd.sh").read_text(encoding="utf-8")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    moved = look.replace(" /boot/loader", f" {tmp_path}/boot/loader").replace(" /etc/", f" {tmp_path}/etc/")
+    done = subprocess.run(["sh", "-c", moved], capture_output=True, text=True, check=True, timeout=600)
+    assert [line.replace(str(tmp_path), "") for line in done.stdout.splitlines()] == said
+
+
 def test_the_look_is_understood() -> None:
     """What it prints about this machine, whatever that is, are words that the plan knows."""
     done = subprocess.run(["sh", ROLE / "files/look.sh", "no"], capture_output=True, text=True, check=True, timeout=600)

@@ -20,6 +20,14 @@ echo 0x0004 > /sys/bus/virtio/devices/virtio0/device
 echo "kernel/drivers/char/hw_random/virtio-rng.ko.xz:" > "/lib/modules/$kernel/modules.dep"
 rm -f "/lib/modules/$kernel/modules.builtin" /usr/sbin/mkinitramfs /usr/sbin/update-grub
 touch /root/calls
+# The machine below may be a container itself, which every host would take itself for. A mark of hypervisors counts more.
+if [ "$name" = container ]; then
+    mkdir -p /run/systemd
+    touch /run/systemd/container
+else
+    mkdir -p /run/libvirt
+    touch /run/libvirt/libvirt-sock
+fi
 
 stand_in() { # its name; its script comes by standard input
     { echo '#!/bin/sh'; echo "echo \"$1 \$*\" >> /root/calls"; cat; } > "$bin/$1"
@@ -59,6 +67,32 @@ esac
 END
         chmod 0755 "$bin/grubby"
         ;;
+    debian)
+        # Two kernels, of which the other one has the driver built in; and a boot loader that fails the first time.
+        system debian "Debian GNU/Linux"
+        mkdir -p /boot/grub /etc/default/grub.d /etc/initramfs-tools /lib/modules/9.9.0-builtin
+        image "/boot/initrd.img-$kernel"
+        image /boot/initrd.img-9.9.0-builtin
+        echo kernel/drivers/char/hw_random/virtio-rng.ko > /lib/modules/9.9.0-builtin/modules.builtin
+        look_into lsinitramfs
+        stand_in mkinitramfs < /dev/null
+        stand_in update-initramfs << 'END'
+echo usr/lib/modules/virtio-rng.ko.xz >> "/boot/initrd.img-$(uname -r)"
+END
+        stand_in update-grub << 'END'
+[ "$(grep -c update-grub /root/calls)" -gt 1 ] || exit 1
+cat /etc/default/grub.d/*.cfg > /boot/grub/grub.cfg
+END
+        ;;
+    sealed)
+        # An image that nothing can list.
+        system fedora "Fedora Linux"
+        image "/boot/initramfs-$kernel.img"
+        stand_in dracut < /dev/null
+        printf '#!/bin/sh\nexit 1\n' > "$bin/lsinitrd"
+        chmod 0755 "$bin/lsinitrd"
+        ;;
+    container) system debian "Debian GNU/Linux" ;;
     suse)
         system opensuse-leap "openSUSE Leap"
         image "/boot/initrd-$kernel"
@@ -93,7 +127,12 @@ END
         system debian "Debian GNU/Linux"
         rm -f /usr/bin/python3* /usr/local/bin/python3*
         ;;
-    freebsd)
+    freebsd*)
+        case $name in
+            *refused) echo 'virtio_random_load="NO" # not yes' > /boot/loader.conf ;;
+            *listed) echo 'kld_list="fusefs virtio_random"' > /etc/rc.conf ;;
+            *parts) mkdir /boot/loader.conf.d && echo virtio_random_load=yes > /boot/loader.conf.d/rng.conf ;;
+        esac
         groupadd --force --system wheel
         mkdir -p /boot/kernel
         touch /boot/kernel/virtio_random.ko
