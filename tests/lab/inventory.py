@@ -28,7 +28,7 @@ def write_inventory(path: Path, hosts: Iterable[Host], guests: Iterable[Guest], 
         if guest.address:
             groups["guests"][guest.name].update({"ansible_host": guest.address.partition("/")[0], **_connection(key)})
         for group in guest.spec.groups:
-            groups.setdefault(group, {})[guest.name] = {}
+            groups.setdefault(group, {}).setdefault(guest.name, {})
     children = {name: {"hosts": members} for name, members in groups.items()}
     path.write_text("# Written by the lab\n" + yaml.safe_dump({"all": {"children": children}}, sort_keys=False))
 
