@@ -20,11 +20,15 @@ import yaml
 from lab.process import PATIENCE
 
 ROOT = Path(__file__).parents[3]
-# Whatever runs in here changes copies, and ends with it.
+# Whatever runs in here changes copies, and ends with it. Links of /etc lead to /usr and /var, which are read-only.
 ASIDE = """
 set -e
 mount --make-rprivate /
 mount -t tmpfs none "$0"
+for shared in /usr /var; do
+  mount --rbind $shared $shared
+  mount -o remount,bind,ro $shared
+done
 cp -a /etc "$0/etc"; rm -f "$0/etc/mtab"
 mkdir -p "$0/dev/shm" "$0/dev/pts" "$0/run" "$0/sbin"
 cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /dev/fd /dev/std* "$0/dev"
