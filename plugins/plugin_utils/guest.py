@@ -206,7 +206,7 @@ def recap(state: Mapping[str, Any]) -> str:
         ("Not done", "problems"),
         ("Note", "notes"),
     ):
-        words = [printable(str(word), 300) for word in state.get(key) or []]
+        words = [printable(str(word), 300).rstrip(".") for word in state.get(key) or []]
         if words:
             parts.append(f"{title}: {'; '.join(words)}.")
         elif key == "changed" and not state.get("unsupported"):
