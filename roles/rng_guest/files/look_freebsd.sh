@@ -16,7 +16,8 @@ fi
 if pciconf -l | grep -Eq 'chip=0x(1005|1044)1af4|vendor=0x1af4 device=0x(1005|1044)'; then echo attached; fi
 
 # In the order in which the loader reads them: the last one counts.
-setting= file=
+setting=""
+file=""
 for place in /boot/loader.conf /boot/loader.conf.d/*.conf /boot/loader.conf.local; do
     line=$(grep -sE '^[[:space:]]*virtio_random_load[[:space:]]*=' "$place" | tail -n 1)
     [ -z "$line" ] || setting=${line#*=} file=$place

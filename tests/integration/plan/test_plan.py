@@ -108,7 +108,7 @@ def test_names_are_never_templated(answer: dict[str, Any]) -> None:
 
 def test_overrides_and_budget(answer: dict[str, Any]) -> None:
     planned = answer["plan"]["hosts"]["hv2"]
-    assert planned["budget"] == {"bytes_per_second": 10000, "promised": 8290, "guests": 5}
+    assert planned["budget"] == {"bytes_per_second": 10000, "promised": 8290, "guests": 5, "measured": None}
     assert wanted(answer, "hv2", "max_bytes")["{{7*7}}"] == 49
     assert planned["guests"][0]["from"]["max_bytes"] == "virtio_rng_overrides[0] of hv2 (match *7[*]7*)"
     assert {guest["guest"]: guest["state"] for guest in planned["guests"]}["-x"] == "absent"
