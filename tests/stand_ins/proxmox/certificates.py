@@ -5,41 +5,55 @@
 
 from __future__ import annotations
 
-import subprocess
+import datetime
+import ipaddress
 from pathlib import Path
 
-# As there, the CA has no key usage. Python 3.13 and later refuse such a CA, unless they are told not to.
-_CONFIG = """
-[req]
-distinguished_name = name
-prompt = no
-[name]
-CN = stand-in
-[ca]
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid:always,issuer
-basicConstraints = critical,CA:true
-[node]
-basicConstraints = CA:FALSE
-authorityKeyIdentifier = keyid
-extendedKeyUsage = serverAuth
-subjectAltName = DNS:localhost,IP:127.0.0.1
-"""
-_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DAY = datetime.timedelta(days=1)
 
 
 def make(folder: Path) -> None:
     """Write pve-root-ca.pem, and pve-ssl.pem with its key pve-ssl.key."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "openssl.cnf").write_text(_CONFIG)
-    common = ("-config", "openssl.cnf", "-batch", "-days", "2")
-    ca = ("-x509", "-extensions", "ca", "-subj", "/CN=Proxmox Virtual Environment/O=PVE Cluster Manager CA")
-    _openssl(folder, "req", *common, *ca, *_KEY, "-keyout", "ca.key", "-out", "pve-root-ca.pem")
-    _openssl(folder, "req", *common, *_KEY, "-keyout", "pve-ssl.key", "-out", "node.csr", "-subj", "/CN=pve1")
-    signer = ("-CA", "pve-root-ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
-    extensions = ("-extfile", "openssl.cnf", "-extensions", "node")
-    _openssl(folder, "x509", "-req", "-in", "node.csr", *signer, *extensions, "-out", "pve-ssl.pem")
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for dummy in range(2))
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    ca_name, name = _name("Proxmox Virtual Environment", "PVE Cluster Manager CA"), _name("pve1")
+    # As there, the CA has no key usage. Python 3.13 and later refuse such a CA, unless they are told not to.
+    ca = (
+        _begun(ca_name, ca_key)
+        .issuer_name(ca_name)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .add_extension(authority, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    )
+    here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    node = (
+        _begun(name, key)
+        .issuer_name(ca_name)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
+        .add_extension(authority, critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(here), critical=False)
+    )
+    for file, builder in (("pve-root-ca.pem", ca), ("pve-ssl.pem", node)):
+        (folder / file).write_bytes(builder.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (folder / "pve-ssl.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+def _name(common: str, organization: str = "") -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, common)]
+    if organization:
+        parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    return x509.Name(parts)
+
+
+def _begun(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    begun = x509.CertificateBuilder().subject_name(subject).public_key(key.public_key())
+    return begun.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + 2 * DAY)
