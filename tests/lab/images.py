@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 
 from .errors import LabError
-from .packages import SSH_GUEST_PACKAGES, alone, apt, download, install, refresh
+from .packages import SSH_GUEST_PACKAGES, apt, download, install, refresh
 from .process import Progress, run
 
 INSIDE = Path(__file__).parent / "inside"
@@ -86,10 +86,9 @@ def _build(images: Path, ssh: bool, progress: Progress) -> None:
         root, unpacked = Path(work, "root"), Path(work, "unpacked")
         root.mkdir()
         unpacked.mkdir()
-        with alone():
-            refresh(progress)
-            progress("downloading the guests' kernel and agent")
-            download([*_kernel_packages(), "qemu-guest-agent"], unpacked)
+        refresh(progress)
+        progress("downloading the guests' kernel and agent")
+        download([*_kernel_packages(), "qemu-guest-agent"], unpacked)
         kernel = _the_one(unpacked, "boot/vmlinuz-*")
         _agent_root(root, unpacked)
         progress("building the guest image with the agent")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import LabError
-from .process import Progress, run
+from .process import Progress, run, say
 
 PACKAGES = (
     "busybox-static",
@@ -35,7 +35,7 @@ SSH_GUEST_PACKAGES = ["dropbear-bin"]  # programs only: dropbear itself would st
 
 APT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 LISTS = Path("/var/lib/apt/lists")
-LOCK = Path("/run/lock/fleet-rng-lab-apt")
+LOCK = Path("/run/fleet-rng-lab-apt")
 
 
 def apt(*arguments: str, cwd: Path | None = None, timeout: float = 900) -> str:
@@ -67,7 +67,7 @@ def missing(packages: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def _alone() -> Iterator[None]:
     """Other labs of this machine wait: apt itself waits for nobody who fetches its lists."""
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -76,6 +76,11 @@ def alone() -> Iterator[None]:
 
 def refresh(progress: Progress) -> None:
     """Fetch apt's package lists where they are missing or a day old."""
+    with _alone():
+        _refresh(progress)
+
+
+def _refresh(progress: Progress) -> None:
     # A successful update renames files into the directory, so its time of change is that of the last one.
     if not any(LISTS.glob("*Release")) or time.time() - LISTS.stat().st_mtime > 86400:
         progress("fetching the lists of packages")
@@ -86,10 +91,10 @@ def install(packages: list[str], progress: Progress) -> None:
     """Install what is missing, without recommended packages."""
     if not missing(packages):
         return
-    with alone():
+    with _alone():
         wanted = missing(packages)
         if wanted:
-            refresh(progress)
+            _refresh(progress)
             progress(f"installing {', '.join(wanted)}")
             apt("apt-get", "-qq", "install", "--yes", "--no-install-recommends", *wanted)
 
@@ -98,7 +103,9 @@ def download(packages: list[str], into: Path) -> None:
     """Unpack packages into a directory without installing them."""
     debs = into.parent / "debs"
     debs.mkdir(exist_ok=True)
-    apt("apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *packages, cwd=debs)
+    with _alone():
+        _refresh(say)
+        apt("apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *packages, cwd=debs)
     for deb in sorted(debs.glob("*.deb")):
         run("dpkg-deb", "--extract", deb, into)
         deb.unlink()

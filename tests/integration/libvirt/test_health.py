@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from integration.libvirt.hypervisor import PAYLOAD, PYTHON, Hypervisor
-from lab.packages import download, refresh
-from lab.process import say
+from lab.packages import download
 
 # An EGD server whose bits are ones in 55 of 100 cases. The guest's kernel asks for 64 bytes at a time.
 BIASED = """
@@ -45,7 +44,6 @@ PROGRAM = "/usr/local/bin/rngtest"
 @pytest.fixture(scope="module")
 def tester(main: Hypervisor) -> Iterator[Hypervisor]:
     """The hypervisor with rngtest on its path. Installing the package would start a daemon that feeds the kernel."""
-    refresh(say)
     download(["rng-tools5"], main.host.directory / "rng-tools")
     main.host.check("cp", "/run/lab/host/rng-tools/usr/bin/rngtest", PROGRAM)
     yield main

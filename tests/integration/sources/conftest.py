@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 from lab import GuestSpec, Host, HostSpec, HwRng, Lab, LabSpec
-from lab.packages import download, refresh
-from lab.process import PATIENCE, say
+from lab.packages import download
+from lab.process import PATIENCE
 
 REPOSITORY = Path(__file__).parents[3]
 INSIDE = Path(__file__).parent / "inside"
@@ -48,7 +48,6 @@ def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
 def machine(lab: Lab) -> Host:
     """A host with rngtest on its path. Installing the package would start a daemon that feeds the kernel."""
     host = lab.host("machine")
-    refresh(say)
     download(["rng-tools5"], host.directory / "rng-tools")
     host.check("cp", "/run/lab/host/rng-tools/usr/bin/rngtest", "/usr/local/bin/rngtest")
     return host

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from lab import GuestSpec, HostSpec, HwRng, Lab, LabSpec
-from lab.packages import download, install, refresh
+from lab.packages import download, install
 from lab.process import PATIENCE, say
 
 REPOSITORY = Path(__file__).parents[3]
@@ -50,7 +50,6 @@ def promtool() -> Callable[..., str]:
         unpacked = CACHE / "usr" / "bin" / "promtool"
         if not unpacked.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
-            refresh(say)
             download(["prometheus"], CACHE)
         program = str(unpacked)
 
