@@ -21,7 +21,7 @@ from lab.host import Host
 from lab.process import PATIENCE
 
 REPOSITORY = Path(__file__).parents[3]
-INSIDE = Path(__file__).parent / "inside"
+DISTRIBUTION = (Path(__file__).parent / "inside" / "distribution.sh").read_text()
 FREEBSD = ("freebsd", "freebsd-refused", "freebsd-listed", "freebsd-parts")
 NAMES = (
     "rocky", "debian", "sealed", "suse", "arch", "alpine", "container", "other", "bare", *FREEBSD, "windows"
@@ -72,8 +72,7 @@ class Run:
 def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
     lab = boot_lab(LabSpec(tuple(HostSpec(name, kind="none") for name in NAMES)))
     for name in NAMES:
-        lab.host(name).check("mount", "--bind", str(INSIDE), "/mnt")
-        lab.host(name).check("sh", "/mnt/distribution.sh", name)
+        lab.host(name).check("sh", "-s", name, stdin=DISTRIBUTION)
     return lab
 
 
