@@ -21,8 +21,8 @@ import pytest
 import yaml
 from lab import Guest, GuestSpec, HostSpec, Lab, LabSpec
 from lab.guest import HW_RANDOM
-from lab.packages import download
-from lab.process import PATIENCE, run
+from lab.packages import download, install
+from lab.process import PATIENCE, run, say
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -135,7 +135,8 @@ def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
 
 @pytest.fixture(scope="module")
 def tools(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """udev and systemd-tmpfiles, from the packages of this machine's distribution."""
+    """udev and systemd-tmpfiles, from the packages of this machine's distribution; of systemd also what those link to."""
+    install(["systemd"], say)  # not udev, which might touch the devices of this machine
     unpacked = tmp_path_factory.mktemp("packages") / "unpacked"
     unpacked.mkdir()
     download(["udev", "systemd"], unpacked)

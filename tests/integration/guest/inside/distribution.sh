@@ -19,11 +19,12 @@ mkdir -p /sys/bus/virtio/devices/virtio0 /sys/bus/virtio/drivers "/lib/modules/$
 echo 0x0004 > /sys/bus/virtio/devices/virtio0/device
 echo "kernel/drivers/char/hw_random/virtio-rng.ko.xz:" > "/lib/modules/$kernel/modules.dep"
 rm -f "/lib/modules/$kernel/modules.builtin" /usr/sbin/mkinitramfs /usr/sbin/update-grub
+mkdir -p /etc/modules-load.d # kmod's or systemd's; the machine below need not have either
 touch /root/calls
 # The machine below may be a container itself, which every host would take itself for. A mark of hypervisors counts more.
 if [ "$name" = container ]; then
     mkdir -p /run/systemd
-    touch /run/systemd/container
+    echo lxc > /run/systemd/container
 else
     mkdir -p /run/libvirt
     touch /run/libvirt/libvirt-sock
