@@ -135,7 +135,7 @@ def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
 
 @pytest.fixture(scope="module")
 def tools(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """udev and systemd-tmpfiles, from the packages of this machine's distribution; of systemd also what those link to."""
+    """udev and systemd-tmpfiles from the packages of this machine's distribution, and what they link to."""
     install(["systemd"], say)  # not udev, which might touch the devices of this machine
     unpacked = tmp_path_factory.mktemp("packages") / "unpacked"
     unpacked.mkdir()
