@@ -80,7 +80,7 @@ lint-yaml: $(READY)
 	yamllint --strict .
 
 lint-shell: $(READY)
-	shellcheck $$(git grep --untracked -lE '^#!/bin/(ba|da)?sh')
+	shellcheck $$(git grep --untracked -lE '^#!/bin/(ba|da)?sh' -- ':!*.py' ':!*.j2')
 
 lint-docs: $(READY)
 	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
