@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import outcomes
 
 INITRAMFS = ("auto", "always", "never")
 CURRENT = ("unmanaged", "virtio")
@@ -199,18 +200,7 @@ def mistakes(wishes: Mapping[str, Any]) -> list[str]:
 
 def recap(state: Mapping[str, Any]) -> str:
     """One line about a guest: what feeds its kernel, what was changed, what waits, what is wrong."""
-    parts = [_feeds(state.get("rng"), str(state.get("unsupported") or ""))]
-    for title, key in (
-        ("Would change" if state.get("check_mode") else "Changed", "changed"),
-        ("Waits for a reboot", "waits"),
-        ("Not done", "problems"),
-        ("Note", "notes"),
-    ):
-        words = [printable(str(word), 300).rstrip(".") for word in state.get(key) or []]
-        if words:
-            parts.append(f"{title}: {'; '.join(words)}.")
-        elif key == "changed" and not state.get("unsupported"):
-            parts.append("Nothing to change.")
+    parts = [_feeds(state.get("rng"), str(state.get("unsupported") or "")), *outcomes(state)]
     return f"{printable(str(state['guest']), 100)}: {' '.join(parts)}"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.notices import outcomes
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import wrapped
 
 KEYS = ("devices", "cgroup_acl", "qemu_conf", "restart_libvirt")
@@ -125,16 +126,7 @@ def recap(state: Mapping[str, Any], width: int) -> list[str]:
     sources = [_source(source) for source in state.get("sources") or []]
     if sources:
         parts.append(f"Sources: {'; '.join(sources)}.")
-    for title, key in (
-        ("Would change" if state.get("check_mode") else "Changed", "changed"),
-        ("Not done", "problems"),
-        ("Note", "notes"),
-    ):
-        words = [printable(str(word), 300).rstrip(".") for word in state.get(key) or []]
-        if words:
-            parts.append(f"{title}: {'; '.join(words)}.")
-        elif key == "changed":
-            parts.append("Nothing to change.")
+    parts.extend(outcomes(state))
     if state.get("daemon"):
         parts.append(f"Daemon: {printable(str(state['daemon']), 400)}")
     return wrapped(f"{printable(str(state['host']), 100)}: ", " ".join(parts), width)

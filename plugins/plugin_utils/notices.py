@@ -34,6 +34,21 @@ def said_once(findings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         last = finding["id"]
 
 
+def outcomes(state: Mapping[str, Any]) -> Iterator[str]:
+    """What a role kept of one machine, a sentence for each kind: what was changed, what waits, what was not done."""
+    for title, key in (
+        ("Would change" if state.get("check_mode") else "Changed", "changed"),
+        ("Waits for a reboot", "waits"),
+        ("Not done", "problems"),
+        ("Note", "notes"),
+    ):
+        words = [printable(str(word), 300).rstrip(".") for word in state.get(key) or []]
+        if words:
+            yield f"{title}: {'; '.join(words)}."
+        elif key == "changed" and not state.get("unsupported"):
+            yield "Nothing to change."
+
+
 def misspelt(machines: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
     """A warning for each variable that begins like ours and means nothing, with the hosts that have it.
 
