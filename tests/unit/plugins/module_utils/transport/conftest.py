@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.proxmox_node 
     access_to,
     serving,
 )
+
+Serve = Callable[..., str]
 
 
 @pytest.fixture
@@ -37,3 +42,38 @@ def api(node: Node, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     assert node.configs.is_dir(), "its files have to be there before the server"
     with serving(certificates) as port:
         yield lambda **options: Api(access_to(port, certificates, **options))
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """A server that says these things, each after one line; then it holds the connection, or ends. One that greets speaks
+    first."""
+    over = threading.Event()
+    started: list[tuple[socket.socket, threading.Thread]] = []
+
+    def start(*parts: bytes, greets: bool = False, end: bool = False) -> str:
+        path = str(tmp_path / "socket")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+
+        def talk() -> None:
+            with suppress(OSError), listener.accept()[0] as client, client.makefile("rb") as lines:
+                for number, part in enumerate(parts):
+                    if number or not greets:
+                        lines.readline()
+                    client.sendall(part)
+                if not end:
+                    over.wait()
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        started.append((listener, thread))
+        return path
+
+    yield start
+    over.set()
+    for listener, thread in started:
+        listener.shutdown(socket.SHUT_RDWR)  # wakes one that nobody came to
+        thread.join(60)
+        listener.close()

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,39 +23,6 @@ from ansible_collections.fleet.rng.plugins.module_utils.transport.agent_socket i
 SYNC = b'\xff{"return": 20260101}\n'
 PING = '{"execute": "guest-ping"}'
 Serve = Callable[..., str]
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """A server that says these things, each after one line; then it holds the connection, or ends."""
-    over = threading.Event()
-    started: list[tuple[socket.socket, threading.Thread]] = []
-
-    def start(*parts: bytes, end: bool = False) -> str:
-        path = str(tmp_path / "socket")
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen(1)
-
-        def talk() -> None:
-            with suppress(OSError), listener.accept()[0] as client, client.makefile("rb") as lines:
-                for part in parts:
-                    lines.readline()
-                    client.sendall(part)
-                if not end:
-                    over.wait()
-
-        thread = threading.Thread(target=talk, daemon=True)
-        thread.start()
-        started.append((listener, thread))
-        return path
-
-    yield start
-    over.set()
-    for listener, thread in started:
-        listener.shutdown(socket.SHUT_RDWR)  # wakes one that nobody came to
-        thread.join(60)
-        listener.close()
 
 
 def failure(path: str, seconds: float = 30) -> AgentError:
