@@ -46,8 +46,10 @@ def api(node: Node, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """A server that says these things, each after one line; then it holds the connection, or ends. One that greets speaks
-    first."""
+    """A server that says these things, each after one line from the client, or the first one unasked where it greets.
+
+    Then it holds the connection, or ends.
+    """
     over = threading.Event()
     started: list[tuple[socket.socket, threading.Thread]] = []
 
