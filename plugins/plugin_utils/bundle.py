@@ -33,24 +33,27 @@ import sys
 if sys.version_info < (3, 8):
     sys.exit("$name needs Python 3.8 or newer, and this is " + sys.version.split()[0])
 
-import importlib.abc
-import importlib.util
+from importlib.machinery import ModuleSpec
 
 SOURCES = {}
 
 $sources
-class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+# importlib.abc and importlib.util would do half of this, and take longer to load than all the rest.
+class Sources:
     def find_spec(self, fullname, path=None, target=None):
-        return importlib.util.spec_from_loader(fullname, self) if fullname in SOURCES else None
+        if fullname in SOURCES:
+            package = any(name.startswith(fullname + ".") for name in SOURCES)
+            return ModuleSpec(fullname, self, is_package=package)
 
-    def is_package(self, fullname):
-        return any(name.startswith(fullname + ".") for name in SOURCES)
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__name__
+        exec(compile(SOURCES[name], name.replace(".", "/") + ".py", "exec", dont_inherit=True), module.__dict__)
 
     def get_source(self, fullname):
         return SOURCES[fullname]
-
-    def get_code(self, fullname):
-        return self.source_to_code(self.get_source(fullname), fullname.replace(".", "/") + ".py")
 
 
 sys.meta_path.insert(0, Sources())

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -72,17 +71,6 @@ def test_it_brings_none_of_the_runners_that_change_or_measure_guests() -> None:
     text = look()
     for name in ("module.apply", "module.convergence", "module.restart", "module.views", "module.info"):
         assert f"SOURCES['fleet_rng.{name}']" not in text
-
-
-def test_an_installed_collection_has_its_version_in_the_manifest(tmp_path: Path) -> None:
-    (tmp_path / "MANIFEST.json").write_text(json.dumps({"collection_info": {"version": "9.9.9"}}))
-    assert watch_program.version(tmp_path) == "9.9.9"
-
-
-def test_what_cannot_be_bundled_is_an_error_of_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_program, "ENTRY", "module.info")
-    with pytest.raises(AnsibleError, match="which hosts need not have"):
-        look()
 
 
 def test_terms_are_refused() -> None:
