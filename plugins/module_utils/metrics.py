@@ -30,11 +30,15 @@ Value = Optional[float]
 
 @dataclass(frozen=True)
 class Family:
-    """One metric family; a ``unit`` is also the end of its name, as OpenMetrics wants it."""
+    """One metric family; a ``unit`` is also the end of its name, as OpenMetrics wants it.
+
+    ``kind`` is gauge or counter; the samples of a counter have ``_total`` behind the name.
+    """
 
     name: str
     help: str
     unit: str = ""
+    kind: str = "gauge"
 
 
 FAMILIES = (
@@ -75,28 +79,33 @@ FAMILIES = (
 
 def render(hosts: Iterable[Mapping[str, Any]]) -> str:
     """The text for one or more host documents; hypervisors are told apart by the label ``hypervisor``."""
-    samples: Dict[str, Dict[Labels, float]] = {family.name: {} for family in FAMILIES}
-    for host in hosts:
-        for name, labels, value in _host_samples(host):
-            if value is not None:
-                # Two samples with the same labels would make a reader refuse the whole file.
-                samples[name].setdefault(labels, value)
+    return exposition(PREFIX, FAMILIES, (sample for host in hosts for sample in _host_samples(host)))
+
+
+def exposition(prefix: str, families: Iterable[Family], found: Iterable[Tuple[str, Labels, Value]]) -> str:
+    """The text of some samples, each with the name of its family; one whose value is None is left out."""
+    families = tuple(families)
+    samples: Dict[str, Dict[Labels, float]] = {family.name: {} for family in families}
+    for name, labels, value in found:
+        if value is not None:
+            # Two samples with the same labels would make a reader refuse the whole file.
+            samples[name].setdefault(labels, value)
     lines: List[str] = []
-    for family in FAMILIES:
+    for family in families:
         if samples[family.name]:
-            lines += _family_lines(family, samples[family.name])
+            lines += _family_lines(prefix + family.name, family, samples[family.name])
     return "\n".join([*lines, "# EOF"]) + "\n"
 
 
-def _family_lines(family: Family, samples: Mapping[Labels, float]) -> Iterator[str]:
-    name = PREFIX + family.name
+def _family_lines(name: str, family: Family, samples: Mapping[Labels, float]) -> Iterator[str]:
     yield f"# HELP {name} {family.help}"
-    yield f"# TYPE {name} gauge"
+    yield f"# TYPE {name} {family.kind}"
     if family.unit:
         yield f"# UNIT {name} {family.unit}"
+    suffix = "_total" if family.kind == "counter" else ""
     for labels, value in samples.items():
         shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
-        yield f"{name}{{{shown}}} {_number(value)}"
+        yield f"{name}{suffix}{f'{{{shown}}}' if shown else ''} {_number(value)}"
 
 
 def _escaped(text: str) -> str:
