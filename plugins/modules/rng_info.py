@@ -223,6 +223,106 @@ rng:
       type: list
       elements: str
       sample: []
+    broker:
+      description:
+        - The entropy broker of the machine, C(virtrngd), as its own status file tells (C(/run/virtrngd/status.json)).
+        - V(null) where there is none. A file that is not what a broker writes is V(unreadable), and all but the reason
+          is then V(null) or empty.
+      type: dict
+      contains:
+        status:
+          description:
+            - V(running), V(unreadable), or V(stale) where the file was not updated for a minute by the machine's own
+              clock. The broker has then stopped or hangs, and guests on its sockets wait.
+          type: str
+          sample: running
+        why:
+          description: "What is wrong, V(null) when it is V(running)."
+          type: str
+          sample: not updated for 90 seconds
+        age: {description: The seconds since the last update., type: int, sample: 2}
+        version: {description: The version of the daemon., type: str, sample: 0.1.0}
+        pid: {description: The daemon's process., type: int, sample: 812}
+        started: {description: When it was started first., type: float, sample: 1795000000.25}
+        updated: {description: "When it wrote this, in Unix time.", type: float, sample: 1795003600.5}
+        restarts:
+          description: How often it started itself anew without closing a connection.
+          type: int
+          sample: 0
+        rate:
+          description: "What all guests may draw together, in bytes per second. V(null) is unlimited."
+          type: int
+          sample: 65536
+        clients: {description: The connections that it has., type: int, sample: 12}
+        refused:
+          description: "The connections that it refused since it was started, being too many."
+          type: int
+          sample: 0
+        protocol_errors:
+          description: The connections that it closed because they do not speak EGD.
+          type: int
+          sample: 0
+        sources:
+          description: The sources, in order of preference.
+          type: list
+          elements: dict
+          contains:
+            source: {description: "A character device, or V(getrandom).", type: str, sample: /dev/hwrng}
+            state:
+              description: V(serving), V(standby), V(starting), V(stalled), V(failed) or V(missing).
+              type: str
+              sample: serving
+            why: {description: Why it is not sound., type: str, sample: the repetition count test failed}
+            bytes: {description: The bytes that guests got from it., type: int, sample: 5242880}
+            failures: {description: How often it was cut off., type: int, sample: 0}
+        classes:
+          description: The tree of classes that share the rate.
+          type: list
+          elements: dict
+          contains:
+            name: {description: Its name., type: str, sample: gold}
+            parent:
+              description: "The class that it is below, V(null) for the whole host."
+              type: str
+              sample: prod
+            rate: {description: "What it is guaranteed, in bytes per second.", type: int, sample: 3072}
+            ceil:
+              description: "What it may get by borrowing, in bytes per second. V(null) is unlimited."
+              type: int
+              sample: 8192
+            burst: {description: The bytes that it may have at once., type: int, sample: 1024}
+            priority: {description: "Who borrows first, V(0) before V(7).", type: int, sample: 0}
+            clients: {description: Its connections., type: int, sample: 2}
+            waiting: {description: Those of them that wait now., type: int, sample: 0}
+            bytes: {description: The bytes that it was served., type: int, sample: 4000000}
+            requests: {description: The requests that were served., type: int, sample: 62500}
+            waits: {description: Those of them that had to wait., type: int, sample: 2}
+            borrowed: {description: The bytes beyond its own rate., type: int, sample: 1024}
+            sockets:
+              description: Where its guests connect.
+              type: list
+              elements: str
+              sample: [/run/virtrngd/gold.sock]
+        guests:
+          description: The guests that it serves, at most 200, those that wait longest first, then those that got most.
+          type: list
+          elements: dict
+          contains:
+            guest:
+              description: "Its name, by its QEMU's command line, else V(pid) and the number."
+              type: str
+              sample: web1
+            class: {description: Its class., type: str, sample: gold}
+            pid: {description: Its QEMU process., type: int, sample: 2201}
+            uid: {description: The user of that process., type: int, sample: 64055}
+            bytes: {description: The bytes that it was served., type: int, sample: 2500000}
+            requests: {description: The requests that were served., type: int, sample: 39062}
+            waits: {description: Those of them that had to wait., type: int, sample: 2}
+            waiting:
+              description: "The seconds that its oldest request waits, V(null) for none."
+              type: float
+              sample: 0.2
+        guests_total: {description: The guests that it serves., type: int, sample: 4}
     role:
       description:
         - V(host) for a machine that can run guests, whatever it runs on itself, else V(container), V(guest) or

@@ -21,7 +21,7 @@ from .sources import BLOCKED, CANNOT_READ, END_OF_FILE, ERROR, FAILED, SLOW
 SEVERITIES = ("error", "warning", "info")  # the worst first
 LOW_ENTROPY = 128  # bits: two readers of /dev/random away from a wait on the kernels where it blocks
 _OFF = re.compile("0|[nf]|of", re.I)  # as the kernel reads a boolean: by its first letters
-_NOT_ALLOWED = ("Permission denied", "Operation not permitted")
+NOT_ALLOWED = ("Permission denied", "Operation not permitted")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Facts:
     @property
     def read_failed(self) -> bool:
         hwrng = self.rng["hwrng"]
-        return bool(hwrng["present"]) and hwrng["readable"] is False and hwrng["why"] not in _NOT_ALLOWED
+        return bool(hwrng["present"]) and hwrng["readable"] is False and hwrng["why"] not in NOT_ALLOWED
 
     def has(self, prefix: str) -> bool:
         return any(name.startswith(prefix) for name in self.rng["available"] or [])
@@ -228,7 +228,7 @@ RULES = (
 
 
 def _read_fails(why: str) -> bool:
-    return why.startswith(CANNOT_READ) and not any(word in why for word in _NOT_ALLOWED)
+    return why.startswith(CANNOT_READ) and not any(word in why for word in NOT_ALLOWED)
 
 
 # Over the result of each source that was tested.
@@ -287,15 +287,15 @@ SOURCE_RULES = (
 
 def judge(facts: Facts) -> List[Dict[str, Any]]:
     """The findings about a machine, in the order of the table."""
-    return [_finding(rule, facts.rng) for rule in RULES if rule.applies(facts)]
+    return [finding(rule, facts.rng) for rule in RULES if rule.applies(facts)]
 
 
 def judge_sources(results: Iterable[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     """The findings about sources that were tested, source by source."""
-    return [_finding(rule, tested) for tested in results for rule in SOURCE_RULES if rule.applies(tested)]
+    return [finding(rule, tested) for tested in results for rule in SOURCE_RULES if rule.applies(tested)]
 
 
-def _finding(rule: Rule, values: Mapping[str, Any]) -> Dict[str, Any]:
+def finding(rule: Rule, values: Mapping[str, Any]) -> Dict[str, Any]:
     return {
         "id": rule.id,
         "severity": rule.severity,

@@ -14,6 +14,8 @@ import shlex
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..text import printable
+from .broker import interpret_broker
+from .broker_findings import judge_broker
 from .findings import Facts, judge
 from .probe import DAEMONS, SLICES, Snapshot
 
@@ -55,13 +57,15 @@ def interpret(snapshot: Snapshot) -> Dict[str, Any]:
         "virtio_rng": _virtio_rng(snapshot),
         "virtio_devices": _virtio_devices(snapshot),
         "daemons": _daemons(snapshot),
+        "broker": interpret_broker(snapshot),
         "role": role,
         "role_why": role_why,
         "unreadable": _unreadable(snapshot),
     }
     blocks = _RANDOM + "read_wakeup_threshold" in snapshot  # 5.6 removed both, the file and the waiting
     current_known = _HW_RANDOM + "rng_current" in snapshot
-    rng["findings"] = judge(Facts(rng, version, virtual, container is not None, blocks, current_known))
+    facts = Facts(rng, version, virtual, container is not None, blocks, current_known)
+    rng["findings"] = judge(facts) + judge_broker(rng["broker"])
     return rng
 
 

@@ -11,6 +11,7 @@ Both give the same snapshot, a flat mapping of text:
 ``uname``               system, release and machine as ``uname -srm`` prints them; only of the running machine
 ``hwrng``               ``missing``, ``not a character device``, ``byte`` when a read gave one, ``timeout``,
                         ``untested``, or why a read failed
+``now``                 the running machine's clock in Unix time, where an entropy broker has its status file
 ======================  ==========================================================================================
 
 Paths are given as seen from the root directory that is read, so a recorded tree gives the same keys as the machine.
@@ -27,6 +28,7 @@ from typing import Callable, Dict, List
 
 from ..errors import RngError
 from ..text import printable
+from .broker_file import BROKER, BROKER_LIMIT, NO_FILE, read_broker
 
 Snapshot = Dict[str, str]
 
@@ -122,6 +124,7 @@ def collect(root: str = "/") -> Snapshot:
     if base.resolve() == Path("/"):
         uname = os.uname()
         snapshot["uname"] = f"{uname.sysname} {uname.release} {uname.machine}"
+    snapshot.update(read_broker(base))
     snapshot["hwrng"] = _hwrng(base / "dev/hwrng")
     return snapshot
 
@@ -242,6 +245,22 @@ main() {
     wait $c
   fi
 
+  b=@BROKER@
+  if [ -h $b ] || { [ -e $b ] && [ ! -f $b ]; }; then
+    echo '= nobroker @NO_FILE@'
+  elif [ -f $b ]; then
+    x=$(head -c @BROKER_SIZE@ $b 2>&1 & d=$!
+      limit @SECONDS@ KILL $d; wait $d; r=$?; kill $w; exit $r)
+    case $? in
+    0) [ "$PWD" != / ] || echo "= now $(date +%s)"
+      f=broker ;;
+    137) f=nobroker x='no answer within a second' ;;
+    *) f=nobroker x=${x##*: } ;;
+    esac
+    printf '= %s %s' $f "$x" | tr '\n\r' '  '
+    echo
+  fi
+
   h=missing
   if [ -c dev/hwrng ]; then
     e=$(dd if=dev/hwrng of=/dev/null bs=1 count=1 2>&1 & d=$!
@@ -280,6 +299,9 @@ def command(root: str = "/", seconds: int = 10, shell: str = "sh") -> str:
         ("MARKS", " ".join(MARKS)),
         ("SLICES", " ".join(SLICES)),
         ("COMMS", " ".join(f"-e {name}" for name in COMMS)),
+        ("BROKER_SIZE", BROKER_LIMIT + 1),
+        ("BROKER", BROKER[1:]),
+        ("NO_FILE", NO_FILE),
         ("SECONDS", READ_SECONDS),
     ):
         script = script.replace(f"@{name}@", str(value))
@@ -291,7 +313,8 @@ _CONTENT = re.compile(
     "(" + "|".join(re.escape(pattern).replace(r"\*", "[^/:]+") for pattern in FILES) + "|proc/[0-9]+/comm):(.*)", re.S
 )
 _FAILURE = re.compile("grep: " + _CONTENT.pattern, re.S)
-_FACT = re.compile("= (uname|hwrng) (.+)", re.S)
+_FACT = re.compile("= (uname|hwrng|now) (.+)", re.S)
+_BROKER = re.compile("= (no)?broker (.*)", re.S)
 
 
 def parse(output: str) -> Snapshot:
@@ -330,6 +353,7 @@ def _take(line: str, snapshot: Snapshot) -> None:
     content = _CONTENT.fullmatch(line)
     failure = _FAILURE.fullmatch(line)
     fact = _FACT.fullmatch(line)
+    broker = _BROKER.fullmatch(line)
     if content:
         path = "/" + content.group(1)
         snapshot[path] = snapshot.get(path, "") + content.group(2)[:LINE_LIMIT] + "\n"
@@ -339,6 +363,9 @@ def _take(line: str, snapshot: Snapshot) -> None:
         snapshot["/" + line[2:]] = ""
     elif fact:
         snapshot[fact.group(1)] = fact.group(2)[:LINE_LIMIT]
+    elif broker:
+        failed = broker.group(1)
+        snapshot["!" + BROKER if failed else BROKER] = broker.group(2)[: LINE_LIMIT if failed else BROKER_LIMIT + 1]
     elif line == "= root unusable":
         raise ProbeError("root is not a directory that can be entered on this machine")
     else:

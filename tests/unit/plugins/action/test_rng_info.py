@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -16,6 +17,7 @@ import yaml
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.fleet.rng.plugins.action import rng_info
 from ansible_collections.fleet.rng.plugins.module_utils.kernel import probe
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker_file import BROKER
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret
 from ansible_collections.fleet.rng.plugins.modules import rng_info as twin
@@ -136,7 +138,7 @@ def test_no_temporary_directory_is_made_and_check_mode_is_supported() -> None:
 
 DOCUMENTATION = yaml.safe_load(twin.DOCUMENTATION)
 RETURN = yaml.safe_load(twin.RETURN)
-TYPES = {"bool": bool, "dict": dict, "int": int, "list": list, "str": str}
+TYPES = {"bool": bool, "dict": dict, "int": int, "float": float, "list": list, "str": str}
 
 
 def test_the_documented_options_are_those_of_the_action() -> None:
@@ -152,7 +154,9 @@ def test_the_documented_result_has_the_keys_and_types_of_the_real_one() -> None:
     snapshot = {**probe.collect(), "!/proc/cmdline": "Permission denied"}
     snapshot["/sys/devices/virtual/misc/hw_random/rng_available"] = "tpm-rng-0\n"
     snapshot["/sys/devices/virtual/misc/hw_random/rng_current"] = "none\n"
+    snapshot[BROKER] = Path(__file__).parents[2].joinpath("cases/kernel_broker/status.json").read_text(encoding="utf-8")
     rng = interpret(snapshot)
+    assert rng["broker"]["guests"]
     assert rng["findings"]
     assert rng["unreadable"]
     _compare(RETURN["rng"], rng)

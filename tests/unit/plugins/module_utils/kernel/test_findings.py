@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker_findings import BROKER_RULES
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import (
     RULES,
     SEVERITIES,
@@ -20,7 +21,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.kernel.measure import Li
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.sources import STATUSES, TIME_UP, Drawn, judge
 
 PAGE = Path(__file__).parents[5] / "docs/findings.md"
-ALL_RULES = RULES + SOURCE_RULES
+ALL_RULES = RULES + SOURCE_RULES + BROKER_RULES
 
 
 def test_ids_are_stable_names_in_order() -> None:
@@ -82,4 +83,5 @@ def test_the_page_lists_every_finding_with_its_severity() -> None:
     assert [(row[0], row[1], row[2].strip().strip("`")) for row in rows] == [
         *((r.id, r.severity, r.subject) for r in RULES),
         *((r.id, r.severity, "the source") for r in SOURCE_RULES),
+        *((r.id, r.severity, r.subject) for r in BROKER_RULES),
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.kernel import findings, probe
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker_file import BROKER
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.interpret import interpret, unseen
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def test_a_case_speaks_only_of_paths_that_are_read() -> None:
     for name, case in CASES.items():
         for path in case["snapshot"]:
             plain = path.lstrip("!").lstrip("/")
-            known = path in ("uname", "hwrng") or plain in probe.MARKS or plain.endswith("/comm")
+            known = path in ("uname", "hwrng", "now") or plain in probe.MARKS or plain.endswith("/comm")
             assert known or any(Path(plain).match(pattern) for pattern in probe.FILES), (name, path)
 
 
@@ -155,7 +156,8 @@ PATHS = [
     *("/" + name.replace("*", "virtio0") for name in probe.FILES),
     *("/" + name for name in probe.MARKS),
     *("!/" + name for name in probe.FILES),
-    *("uname", "hwrng", "/proc/7/comm", "/sys/bus/virtio/devices/../device"),
+    *(BROKER, "!" + BROKER),
+    *("uname", "hwrng", "now", "/proc/7/comm", "/sys/bus/virtio/devices/../device"),
 ]
 WORDS = st.sampled_from(
     [
@@ -193,6 +195,7 @@ TYPES = {
     "virtio_rng": (str, type(None)),
     "virtio_devices": list,
     "daemons": (list, type(None)),
+    "broker": (dict, type(None)),
     "role": (str, type(None)),
     "role_why": str,
     "unreadable": list,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.kernel import probe
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker_file import BROKER, BROKER_LIMIT
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -71,7 +72,8 @@ def tree(tmp_path: Path) -> Path:
 def test_probe_and_python_agree_on_this_machine(shell: str) -> None:
     shown = probe.parse(run(shell=shell))
     read = probe.collect()
-    for changing in ("/proc/sys/kernel/random/entropy_avail", "/proc/cpuinfo"):  # an estimate, a clock rate
+    # An estimate, a clock rate, and what a broker on this machine writes.
+    for changing in ("/proc/sys/kernel/random/entropy_avail", "/proc/cpuinfo", BROKER, "now"):
         assert (changing in shown) == (changing in read)
         shown.pop(changing, None)
         read.pop(changing, None)
@@ -158,6 +160,76 @@ def test_what_may_not_be_read_is_named(shell: str, tree: Path) -> None:
             os.seteuid(os.getuid())
     assert shown["!/proc/cmdline"] == "Permission denied"
     assert "/proc/cmdline" not in shown
+
+
+@shells
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b'{\n  "a": "\xc3\xa4"\r\n}\n\n', '{   "a": "\xe4"  }'),
+        (b"", ""),
+        (b"-n %s \\n $(id) `id`\n= uname FreeBSD 14 amd64\nproc/cmdline:x", None),
+        (b"\x00\xff\x00\x1b[2J", "\ufffd\x1b[2J"),
+        (b"x" * (BROKER_LIMIT + 9), "x" * (BROKER_LIMIT + 1)),
+    ],
+)
+def test_the_status_of_a_broker_is_one_line_of_limited_length(
+    shell: str, content: bytes, text: str | None, tree: Path
+) -> None:
+    path = Path(f"{tree}{BROKER}")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    snapshot = probe.parse(run(tree, shell))
+    assert snapshot == probe.collect(str(tree))
+    assert snapshot[BROKER] == (content.decode().replace("\n", " ") if text is None else text)
+    assert "now" not in snapshot  # a recorded tree has no clock
+    assert "uname" not in snapshot
+
+
+@shells
+@pytest.mark.parametrize("kind", ["fifo", "directory", "link", "device", "dangling link"])
+def test_what_is_no_file_in_the_place_of_the_status_is_not_opened(shell: str, kind: str, tree: Path) -> None:
+    path = Path(f"{tree}{BROKER}")
+    path.parent.mkdir(parents=True)
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to({"link": "/etc/passwd", "device": "/dev/zero"}.get(kind, "/nowhere"))
+    started = time.monotonic()
+    snapshot = probe.parse(run(tree, shell))
+    assert time.monotonic() - started < 5
+    assert snapshot == probe.collect(str(tree))
+    assert snapshot["!" + BROKER] == "not a regular file"
+    assert BROKER not in snapshot
+
+
+@shells
+def test_a_status_that_may_not_be_read_says_so(shell: str) -> None:
+    with tempfile.TemporaryDirectory() as reachable:
+        Path(reachable).chmod(0o755)
+        path = Path(f"{reachable}{BROKER}")
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+        path.chmod(0)
+        user = 65534 if os.geteuid() == 0 else None
+        assert probe.parse(run(reachable, shell, user=user))["!" + BROKER] == "Permission denied"
+
+
+@shells
+def test_a_status_that_hangs_is_given_up(shell: str, tree: Path, tmp_path: Path) -> None:
+    """What is a file when it is looked at may be something else when it is opened."""
+    path = Path(f"{tree}{BROKER}")
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    fake = tmp_path / "head"
+    fake.write_text('#!/bin/sh\ncase $3 in *status.json) exec sleep 60 ;; esac\nexec /usr/bin/head "$@"\n')
+    fake.chmod(0o755)
+    output = run(tree, shell, path=f"{tmp_path}:{os.environ['PATH']}")
+    if shell == "busybox sh" and "= broker" in output:
+        pytest.skip("this busybox prefers its own head to that of PATH")
+    assert probe.parse(output)["!" + BROKER] == "no answer within a second"
 
 
 @shells
