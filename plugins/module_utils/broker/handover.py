@@ -170,7 +170,7 @@ def thaw(environ: MutableMapping[str, str], say: Say) -> Optional[Dict[str, Any]
 
 
 def _read(given: str) -> Tuple[Dict[str, Any], List[Tuple[int, int]]]:
-    memfd = int(given) if given.isdigit() and len(given) < 10 else -1
+    memfd = int(given) if given.isdecimal() and len(given) < 10 else -1
     try:
         if fcntl.fcntl(memfd, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
             raise HandoverError(f"the state in descriptor {memfd} is not sealed")
@@ -240,7 +240,7 @@ def inherited(environ: MutableMapping[str, str], pid: int) -> List[Tuple[int, st
     """
     count, whose, names = (environ.pop(name, "") for name in _LISTEN[:3])
     environ.pop(_LISTEN[3], None)
-    if whose != str(pid) or not count.isdigit() or len(count) > 6:
+    if whose != str(pid) or not count.isdecimal() or len(count) > 6:
         return []
     labels = names.split(":")
     if len(labels) != int(count):
@@ -318,6 +318,11 @@ class Check:
     def fileno(self) -> int:
         """What to wait for. Take it out of the loop before ``poll``'s answer closes it."""
         return self._process.stderr.fileno() if self._process.stderr else -1
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has said its last word: ``fileno`` tells nothing any more, and ``pause`` is short."""
+        return self._silent
 
     def pause(self, now: float) -> float:
         """How many seconds ``poll`` may wait, if nothing is readable before."""

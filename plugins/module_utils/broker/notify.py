@@ -167,7 +167,7 @@ def _address(given: str) -> str:
 def _interval(environ: Mapping[str, str], pid: int) -> Optional[float]:
     """Half of the time after which systemd takes the program for hung."""
     usec, whose = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(pid))
-    if whose != str(pid) or not usec.isdigit() or len(usec) > 18 or not int(usec):
+    if whose != str(pid) or not usec.isdecimal() or len(usec) > 18 or not int(usec):
         return None
     return int(usec) / 2e6
 
