@@ -62,7 +62,7 @@ class Case:
 
     ``waits`` says why the running guest is not yet what its configuration is, ``applied`` why it could not be changed
     just before, ``unsafe`` why the hypervisor refuses the wanted source; ``inside`` fetches what ``rng_info`` said of
-    it as a machine of its own, ``unreached`` why it could not say anything.
+    it as a machine of its own, ``unreached`` why it could not say anything; ``broker`` is that of its hypervisor.
     """
 
     guest: ObservedGuest
@@ -74,6 +74,7 @@ class Case:
     unsafe: str = ""
     inside: Callable[[], Mapping[str, Any] | None] = lambda: None
     unreached: Callable[[], str] = lambda: ""
+    broker: Mapping[str, Any] | None = None
     findings: list[dict[str, Any]] = field(default_factory=list)
     _differences: dict[Kind, dict[str, str]] = field(default_factory=dict)  # by kind: where -> what is there
 

@@ -183,6 +183,27 @@ NOT_MEASURED = Kind(
     "guest-exec-status in the agent's configuration in the guest. For a long period or a large quota, set more "
     "seconds or bytes in virtio_rng_measure.",
 )
+BROKER_GONE = Kind(
+    "RNG128",
+    "error",
+    "The entropy broker behind its source, {source}, {why}. Its reads wait until the broker is back.",
+    "Start the broker (systemctl start virtrngd on the host), or deploy it with the playbook fleet.rng.broker_rng. QEMU"
+    " does not repeat a request that was lost: if it waits even then, shut it down and start it again ({restart}).",
+)
+NO_CLIENT = Kind(
+    "RNG129",
+    "warning",
+    "The entropy broker has no client of its name, and whether its QEMU is connected to {source} could not be seen.",
+    "Verify again: the broker writes its status every few seconds. If it stays so, look at the host as root "
+    "(virtio_rng_become), and at virtrngctl status there.",
+)
+WAITS_FOR_BROKER = Kind(
+    "RNG130",
+    "warning",
+    "It has waited {seconds} s for the entropy broker, in class {class}.",
+    "Give its class more (rng_broker_rate, rng_broker_ceil), or the broker a faster source: virtrngctl top on the host "
+    "shows which of the two is short.",
+)
 
 _AFTER_FAILURE = (
     "Mend what the change failed on, in the variable that asks for it or on the host; then run the playbook "

@@ -29,6 +29,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import S
 from ansible_collections.fleet.rng.plugins.module_utils.observation import CONFIG, LIVE, ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils import guest_findings as kinds
+from ansible_collections.fleet.rng.plugins.plugin_utils.broker_clients import broker_of, check_client
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import (
     CHECKS,
     FAIL,
@@ -85,6 +86,7 @@ class _Known:
     applied: Mapping[str, Mapping[str, Any]]  # what became of each guest that was changed
     seen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the second look, by name
     unsafe: Mapping[str, str | None] = field(default_factory=dict)  # why a source is refused there, where it was tried
+    broker: Mapping[str, Any] | None = None
 
 
 def verify(
@@ -176,6 +178,7 @@ def _known(
         applied={item["guest"]: item for item in changed or ()},
         seen={guest["name"]: guest for guest in proof["guests"]},
         unsafe=proof["host"].get("sources") or {},
+        broker=broker_of(proof["host"]),
     )
 
 
@@ -215,6 +218,7 @@ def _checked(entry: Mapping[str, Any], guest: ObservedGuest, known: _Known) -> d
         unsafe="" if wanted is None else _one_line(known.unsafe.get(str(wanted.source))),
         inside=partial(_inside, entry["inventory"], known.inside),
         unreached=partial(_unreached, entry["inventory"], known.inside),
+        broker=known.broker,
     )
     checks = _run(case)
     verdict = _verdict(case, checks)
@@ -237,7 +241,7 @@ def _run(case: Case) -> dict[str, Check]:
         inside = Inside.of(case)
         checks["source"], checks["rate"] = check_source(case), check_rate(case)
         checks["driver"], checks["current"] = check_driver(case, inside), check_current(case, inside)
-        checks["open"] = check_open(case)
+        checks["open"] = check_client(case, check_open(case))
         checks["measured"] = check_measured(case, checks["current"].result == PASS)
         if UNKNOWN in (checks["driver"].result, checks["current"].result):
             report_silence(case)
@@ -262,6 +266,7 @@ def _verdict(case: Case, checks: Mapping[str, Check]) -> str:
     if case.guest.live is None:
         return OFF
     told = all(checks[name].result == PASS for name in ("driver", "current", "source", "rate"))
+    told = told and not any(found["id"] == kinds.NO_CLIENT.id for found in case.findings)
     return VERIFIED if told else UNPROVEN
 
 

@@ -5,7 +5,8 @@
 
 In the table ``entry`` and ``seen`` are what differs from a sound guest in its plan and in the second look, ``result``
 what became of it when it was changed; ``ids`` are the findings, ``says`` what the answer must
-contain somewhere and ``silent`` what it must not; ``unsafe`` is why the wanted source is not safe on the hypervisor.
+contain somewhere and ``silent`` what it must not; ``unsafe`` is why the wanted source is not safe on the hypervisor,
+``broker`` what differs from a broker that serves the guest, null where there is none.
 """
 
 from __future__ import annotations
@@ -33,6 +34,18 @@ SOUND_VIEW = {
     "driver": True,
     "rng": {"current": "virtio_rng.0", "available": ["virtio_rng.0"], "virtio_rng": "loaded"},
     "measured": None,
+}
+
+BROKER = {
+    "status": "running",
+    "why": None,
+    "clients": 1,
+    "classes": [{"name": "gold", "sockets": ["/run/virtrngd/gold.sock", "tcp://127.0.0.1:7001"]}],
+    "guests": [
+        {"guest": "web1", "class": "gold", "pid": 4711, "bytes": 2048, "requests": 32, "waiting": None},
+        {"guest": "web2", "class": "gold", "pid": 4712, "bytes": 64, "requests": 1, "waiting": None},
+    ],
+    "guests_total": 2,
 }
 
 
@@ -69,6 +82,8 @@ def judged(case: dict[str, Any]) -> dict[str, Any]:
     result = {"guests": [{"guest": "web1", "reason": "", **case["result"]}]} if "result" in case else None
     proof = observed() if given is None else observed(seen(**given))
     proof["host"]["sources"] = {DEVICE["source"]: case.get("unsafe")}
+    if "broker" in case:
+        proof["host"]["broker"] = None if case["broker"] is None else {**BROKER, **case["broker"]}
     evidence = Evidence(
         "hv1",
         planned(entry(inventory="web1", **case.get("entry", {}))),
