@@ -33,15 +33,19 @@ help:  ## List the targets
 
 ## Show and tell
 
-.PHONY: demo demo-down bench bench-page bench-early-boot docs
+.PHONY: demo demo-down bench bench-page bench-early-boot bench-broker docs
 demo: $(READY)  ## Boot a small fleet and give it random number generators (root; KEEP=1 leaves it running)
 	@$(AS_ROOT) demo/run
 
 demo-down:  ## Take down what `make demo KEEP=1` left
 	@$(AS_ROOT) demo/run down
 
-bench: $(READY)  ## Measure against ping, bare libvirt and today's playbooks (root; an hour or less)
+bench: $(READY)  ## Measure against ping, bare libvirt, today's playbooks and bare servers (root; an hour or less)
 	$(AS_ROOT) $(BIN)/python benchmarks/run.py
+	$(AS_ROOT) $(BIN)/python benchmarks/broker.py
+
+bench-broker: $(READY)  ## Measure the broker against bare servers in C and asyncio (root; minutes)
+	@$(AS_ROOT) $(BIN)/python benchmarks/broker.py
 
 bench-page: $(READY)  ## Measure the report's page of a large fleet, in a headless browser (a few minutes)
 	@sh tests/page/prepare.sh

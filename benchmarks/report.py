@@ -51,27 +51,32 @@ def _number(value: float, unit: str) -> str:
 
 
 def write(document: Path, rows: Sequence[Row], sizes: Sizes) -> None:
-    """Replace what is between the markers."""
-    text = document.read_text()
-    before, begin, rest = text.partition(BEGIN)
+    """Put the table where it belongs."""
+    insert(document, BEGIN, f"{_circumstances(sizes)}\n\n{table(rows)}")
+
+
+def insert(document: Path, begin: str, text: str) -> None:
+    """Replace what is between this marker and the next end."""
+    before, found, rest = document.read_text().partition(begin)
     dummy, end, after = rest.partition(END)
-    if not begin or not end:
+    if not found or not end:
         raise BenchmarkError(f"{document} has no place for the table")
-    document.write_text(f"{before}{BEGIN}\n{_circumstances(sizes)}\n\n{table(rows)}\n{END}{after}")
+    document.write_text(f"{before}{begin}\n{text}\n{END}{after}")
 
 
 def _circumstances(sizes: Sizes) -> str:
     core = _output("ansible-playbook", "--version").splitlines()[0]
     libvirt = _output("libvirtd", "--version")
-    processor = next(
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in line
-    )
     return (
         f"{datetime.date.today():%Y-%m-%d}: {core}, {FORKS} forks; {libvirt.strip()}; {os.cpu_count()} processors "
-        f"({processor}), Linux {os.uname().release}; {sizes.rounds} rounds."
+        f"({processor()}), Linux {os.uname().release}; {sizes.rounds} rounds."
     )
+
+
+def processor() -> str:
+    """What the machine's processors call themselves."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
 
 
 def _output(*command: str) -> str:
