@@ -1,0 +1,361 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon: what the configuration says, put around the loop; signals, commands, and the change of program.
+
+Whatever goes wrong after the start is said in the log and survived: guests wait for answers.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from ..errors import RngError
+from . import handover, status
+from .config import Config, parse
+from .control import Command, Connection, Control
+from .gates import Gates
+from .listener import ListenError, open_socket, permit, store_name
+from .log import Log
+from .notify import Notifier
+from .peer import Peer, peer_of
+from .pool import Pool
+from .server import Server
+from .status_file import write
+from .tree import Tree
+
+MOST_CONFIG = 1 << 20  # bytes
+TICK = 1.0  # seconds between looks at what no event tells
+PUBLISH = 5  # ticks between two writings of the status file
+CHECK_SECONDS = 20.0  # that a new program has to show that it works
+
+Found = Tuple[socket.socket, str]  # a connection that was left to us, and its name
+
+
+def read_config(path: str) -> Config:
+    """The configuration in a file. Raises RngError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MOST_CONFIG + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RngError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(text) > MOST_CONFIG:
+        raise RngError(f"{path}: longer than {MOST_CONFIG} bytes")
+    try:
+        return parse(text)
+    except RngError as error:
+        raise RngError(f"{path}: {error}") from error
+
+
+class Daemon:
+    """One broker, from its start until it stops or becomes another program.
+
+    :param argv: the program as it was started, by which its next self is started, too.
+    :raises RngError: when it cannot start.
+    """
+
+    def __init__(self, version: str, path: str, argv: List[str]) -> None:
+        self._version = version
+        self._path = path
+        self._argv = argv
+        self._log = Log()
+        self._config = read_config(path)
+        self._notifier = Notifier(os.environ)
+        state = handover.thaw(os.environ, self._complain)
+        left = [(fd, "") for fd in state["fds"]] if state else []
+        left += handover.inherited(os.environ, os.getpid())
+        self._begin(state or {}, left)
+
+    def _begin(self, state: Mapping[str, Any], left: List[Tuple[int, str]]) -> None:
+        config = self._config
+        self._started = float(state.get("started", time.time()))
+        self._restarts = int(state.get("restarts", -1)) + 1
+        self._stopping = False
+        self._check: Optional[handover.Check] = None
+        self._asker: Optional[Connection] = None
+        self._next_tick = 0.0
+        self._ticks = 0
+        self._unwritten = ""
+        self._pool = _new_pool(config, base64.b64decode(state.get("leftover", "")))
+        tree = Tree(config.classes, config.rate, time.monotonic(), state.get("levels"))
+        self._server = Server(tree, self._pool, self._log, self._notifier, config.clients, config.accept_entropy)
+        self._server.refused = int(state.get("refused", 0))
+        self._server.protocol_errors = int(state.get("protocol_errors", 0))
+        self._gates = Gates(self._server, self._notifier, self._log)
+        listening, found = self._sort(left)
+        problems = self._gates.arrange(config, listening)
+        if problems and not found:
+            raise ListenError("; ".join(problems))
+        for problem in problems:
+            self._log.error("socket missing", why=problem)
+        self._control = self._open_control(listening.pop(config.control, None))
+        for sock in listening.values():  # of sockets that are configured no more
+            self._notifier.forget(store_name(handover.address(sock)))
+            sock.close()
+        self._take_over(found, state)
+        self._server.watch(self._pool.fileno(), self._wake)
+        self._catch_signals()
+
+    # What another process left to us
+
+    def _complain(self, why: str) -> None:
+        self._log.warning("handover", why=why)
+
+    def _sort(self, left: List[Tuple[int, str]]) -> Tuple[Dict[str, socket.socket], List[Found]]:
+        """The listening sockets by address, and the connections."""
+        listening: Dict[str, socket.socket] = {}
+        found: List[Found] = []
+        for fd, name in left:
+            sock = handover.adopt(fd)
+            if sock is None:
+                self._complain(f"descriptor {fd} is no stream socket")
+                continue
+            sock.setblocking(False)
+            if handover.listening(sock):
+                listening[handover.address(sock)] = sock
+            else:
+                found.append((sock, name))
+        return listening, found
+
+    def _take_over(self, found: List[Found], state: Mapping[str, Any]) -> None:
+        """Serve the connections that were left to us."""
+        known: Mapping[str, Any] = state.get("clients", {})
+        asker = state.get("asker")
+        for sock, name in found:
+            if sock.fileno() == asker:
+                self._answer_asker(sock)
+                continue
+            about = known.get(str(sock.fileno()), {})
+            address = handover.address(sock)
+            listener = self._gates.listener_of(address, str(about.get("class", "")))
+            try:
+                peer = Peer(*about["peer"]) if about else peer_of(sock)
+            except OSError:  # it is gone
+                sock.close()
+                continue
+            client = self._server.adopt(sock, listener, peer, str(about.get("name", name)), about.get("out", ""))
+            client.bytes, client.requests, client.waits = about.get("counters", (0, 0, 0))
+
+    def _answer_asker(self, sock: socket.socket) -> None:
+        """Tell who asked for the new program that it runs."""
+        try:
+            sock.sendall(json.dumps({"ok": True, **self._identity()}).encode() + b"\n")
+        except OSError:
+            self._complain("nobody waits for the answer any more")
+        sock.close()
+
+    def _identity(self) -> Dict[str, Any]:
+        return {"version": self._version, "pid": os.getpid(), "restarts": self._restarts}
+
+    def _open_control(self, given: Optional[socket.socket]) -> Control:
+        config = self._config
+        sock = given or open_socket(config.control)
+        permit(config.control, config.control_mode, config.control_group)
+        self._notifier.store(store_name(config.control), sock.fileno(), poll=False)
+        commands = {
+            "status": Command(lambda dummy: {"status": self._document()}),
+            "metrics": Command(lambda dummy: {"metrics": status.openmetrics(self._document())}),
+            "reload": Command(lambda dummy: self._reload(), privileged=True),
+            "upgrade": Command(self._upgrade, privileged=True),
+        }
+        return Control(sock, commands, self._server.watch, self._server.unwatch)
+
+    # While it runs
+
+    def run(self) -> int:
+        """Serve until a signal says that it is enough."""
+        self._notifier.ready()
+        self._log.info("serving", clients=len(self._server.clients), **self._identity())
+        while not self._stopping:
+            now = time.monotonic()
+            self._server.turn(TICK if self._check is None else min(TICK, self._check.pause(now)))
+            now = time.monotonic()
+            if self._check is not None and self._check.silent:
+                self._look_at_check(now)
+            if now >= self._next_tick:
+                self._next_tick = now + TICK
+                self._tick(now)
+        self._notifier.stopping()
+        self._log.info("stopped", clients=len(self._server.clients))
+        self._pool.close()
+        return 0
+
+    def _tick(self, now: float) -> None:
+        self._ticks += 1
+        self._notifier.watchdog(now)
+        self._notifier.flush()
+        self._server.sweep()
+        self._server.resume()
+        self._gates.look()
+        self._control.sweep()
+        self._log.tick()
+        self._look_at_check(now)
+        if self._ticks % PUBLISH == 1:
+            self._publish()
+
+    def _wake(self) -> None:
+        """The sources have something new."""
+        for event in self._pool.wake():
+            say = self._log.notice if event.kind == "serving" else self._log.error
+            say("source", state=event.kind, source=event.source, message=event.message)
+
+    def _publish(self) -> None:
+        """Write the files that others read; what hinders that is said once."""
+        document = self._document()
+        reasons = []
+        if self._config.status_file:
+            reasons.append(write(self._config.status_file, status.encoded(document, status.FILE_LIMIT)))
+        if self._config.metrics_file:
+            reasons.append(write(self._config.metrics_file, status.openmetrics(document)))
+        why = "; ".join(reason for reason in reasons if reason)
+        if why and why != self._unwritten:
+            self._log.warning("status not written", why=why)
+        self._unwritten = why
+        self._notifier.status(
+            f"{document['clients']} clients, {sum(one['waiting'] for one in document['classes'])} waiting"
+        )
+
+    def _document(self) -> Dict[str, Any]:
+        config, server = self._config, self._server
+        daemon = status.DaemonState(
+            *(self._version, os.getpid(), self._started, self._restarts, config.rate),
+            *(server.refused, server.protocol_errors),
+        )
+        clients = [
+            status.ClientState(
+                *(one.peer.guest, one.listener.class_name, one.peer.pid, one.peer.uid),
+                *(one.bytes, one.requests, one.waits, one.asked if one.asking else None),
+            )
+            for one in server.clients.values()
+        ]
+        return status.document(daemon, self._pool.status(), self._classes(), clients, time.time(), time.monotonic())
+
+    def _classes(self) -> List[status.ClassState]:
+        connected = Counter(client.listener.class_name for client in self._server.clients.values())
+        sockets: Dict[str, List[str]] = {}
+        for listener in self._gates.listeners.values():
+            sockets.setdefault(listener.class_name, []).append(listener.address)
+        return [
+            status.ClassState(
+                *(one.name, one.parent, int(one.rate), one.ceil, one.burst, one.priority),
+                *(connected[name], one.waiting, one.bytes, one.requests, one.waits, one.borrowed),
+                tuple(sockets.get(name, ())),
+            )
+            for name, one in self._server.tree.classes.items()
+        ]
+
+    # Signals and commands
+
+    def _catch_signals(self) -> None:
+        receiver, sender = socket.socketpair()
+        receiver.setblocking(False)
+        sender.setblocking(False)
+        self._signals = (receiver, sender)
+        signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        for number in handover.SIGNALS:
+            signal.signal(number, lambda *dummy: None)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        handover.release()
+        self._server.watch(receiver.fileno(), self._signalled)
+
+    def _signalled(self) -> None:
+        for number in self._signals[0].recv(64):
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self._stopping = True
+            elif number == signal.SIGHUP:
+                self._try("reload", self._reload)
+            elif number == signal.SIGUSR2:
+                self._try("upgrade", self._upgrade)
+
+    def _try(self, what: str, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except RngError as error:
+            self._log.error(f"{what} failed", why=str(error))
+
+    def _reload(self) -> Dict[str, Any]:
+        """Read the configuration again. What is wrong with it raises, and all stays as it is."""
+        config = read_config(self._path)
+        old, self._config = self._config, config
+        server = self._server
+        server.most_clients, server.accept_entropy = config.clients, config.accept_entropy
+        server.tree.replace(config.classes, config.rate, time.monotonic())
+        problems = self._gates.arrange(config, {})
+        if (config.sources, config.when_failing, config.conditioning) != (
+            old.sources,
+            old.when_failing,
+            old.conditioning,
+        ):
+            self._change_pool(config)
+        if config.control != old.control:
+            problems.append(f"control {config.control}: a new path needs an upgrade or a restart")
+        self._log.notice("reloaded", classes=len(config.classes), problems=problems)
+        return {"classes": len(config.classes), "problems": problems, **self._identity()}
+
+    def _change_pool(self, config: Config) -> None:
+        self._server.unwatch(self._pool.fileno())
+        self._pool.close()
+        self._pool = self._server.pool = _new_pool(config)
+        self._server.watch(self._pool.fileno(), self._wake)
+
+    def _upgrade(self, asker: Optional[Connection] = None) -> None:
+        """Become the program that is installed now, once a child of it has shown that it works."""
+        if self._check is not None:
+            raise RngError("an upgrade is under way already")
+        self._check = handover.check(self._argv, CHECK_SECONDS)
+        self._asker = asker
+        self._server.watch(self._check.fileno(), lambda: self._look_at_check(time.monotonic()))
+
+    def _look_at_check(self, now: float) -> None:
+        check = self._check
+        if check is None:
+            return
+        descriptor = check.fileno()
+        outcome = check.poll(now)
+        if outcome is None:
+            if check.silent:  # it is about to end, and readable for ever
+                self._server.unwatch(descriptor)
+            return
+        self._check = None
+        self._server.unwatch(descriptor)
+        why = outcome.why
+        if outcome.sound:
+            try:
+                self._become()
+            except RngError as error:  # whoever returns from there is still the old program
+                why = str(error)
+        self._log.error("upgrade failed", why=why)
+        if self._asker is not None:
+            self._asker.refuse(f"{why}; the program that runs goes on")
+            self._asker = None
+
+    def _become(self) -> None:
+        """Turn into the program that is installed now. Returns only by an error."""
+        self._log.notice("upgrading", clients=len(self._server.clients), version=self._version)
+        self._notifier.flush()
+        clients = self._server.clients
+        asker = self._asker.sock.fileno() if self._asker is not None and not self._asker.closed else -1
+        state = {
+            "started": self._started,
+            "restarts": self._restarts,
+            "refused": self._server.refused,
+            "protocol_errors": self._server.protocol_errors,
+            "leftover": base64.b64encode(self._pool.leftover()).decode(),
+            "levels": self._server.tree.levels(),
+            "clients": {str(one.fd): one.state() for one in clients.values()},
+            "asker": asker,
+        }
+        listening = [one.fd for one in self._gates.listeners.values()] + [self._control.fileno()]
+        descriptors = [*listening, *clients, *([asker] if asker >= 0 else [])]
+        handover.reexec(self._argv, os.environ, state, descriptors)
+
+
+def _new_pool(config: Config, leftover: bytes = b"") -> Pool:
+    return Pool(config.sources, config.when_failing, config.conditioning, leftover)

@@ -1,0 +1,101 @@
+# Copyright (c) 2026 the fleet.rng authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which sockets are open: those of the configuration, whatever happens to their directory.
+
+A guest that connects while its socket is missing is not served, and one that has lost its connection may hang. So a
+socket that cannot be opened is tried again and again, one whose path was taken away is opened anew, and one that
+another process handed over is kept.
+"""
+
+from __future__ import annotations
+
+import os.path
+import socket
+from typing import Dict, List, Optional
+
+from .config import Config, ListenerConfig
+from .listener import Listener, ListenError, open_socket, permit, remove
+from .log import Log
+from .notify import Notifier
+from .server import Server
+
+
+class Gates:
+    """The listening sockets of a server."""
+
+    def __init__(self, server: Server, notifier: Notifier, log: Log) -> None:
+        self.listeners: Dict[str, Listener] = {}
+        self._server = server
+        self._notifier = notifier
+        self._log = log
+        self._config: Config
+        self._former: Dict[str, Listener] = {}
+        self._wanted: Dict[str, ListenerConfig] = {}
+
+    def arrange(self, config: Config, given: Dict[str, socket.socket]) -> List[str]:
+        """Open what a configuration asks for, and close the rest; what could not be opened, and why, is returned.
+
+        :param given: open sockets by address; those that are used are taken out.
+        """
+        self._config = config
+        self._wanted = {one.address: one for one in config.listeners}
+        for address in [address for address in self.listeners if address not in self._wanted]:
+            self._close(self.listeners.pop(address))
+        problems = []
+        for address, wanted in self._wanted.items():
+            open_one = self.listeners.get(address)
+            if open_one is not None:
+                open_one.class_name, open_one.guest = wanted.class_name, wanted.guest
+                open_one.most_clients = config.clients_per_socket
+            try:
+                if open_one is None:
+                    self._open(wanted, given.pop(address, None))
+                self._permit(address)
+            except ListenError as error:
+                problems.append(str(error))
+        return problems
+
+    def listener_of(self, address: str, class_name: str) -> Listener:
+        """Where a connection came in. If that socket is configured no more, its class is kept."""
+        listener = self.listeners.get(address)
+        if listener is None:
+            name = class_name or os.path.splitext(os.path.basename(address))[0] or address
+            listener = self._former.setdefault(address, Listener(address, name, None, None, 0))
+        return listener
+
+    def look(self) -> None:
+        """Open what is missing."""
+        for address, wanted in self._wanted.items():
+            listener = self.listeners.get(address)
+            if listener is not None and listener.is_found():
+                continue
+            try:
+                if listener is not None:
+                    self._close(self.listeners.pop(address), keep_path=True)
+                self._open(wanted, None)
+                self._permit(address)
+            except ListenError as error:
+                self._log.error("socket missing", socket=address, why=str(error))
+            else:
+                self._log.notice("socket opened again", socket=address)
+
+    def _open(self, wanted: ListenerConfig, given: Optional[socket.socket]) -> None:
+        sock = given or open_socket(wanted.address)
+        listener = Listener(wanted.address, wanted.class_name, sock, wanted.guest, self._config.clients_per_socket)
+        self.listeners[wanted.address] = listener
+        self._server.listen(listener)
+        self._notifier.store(listener.name, listener.fd, poll=False)
+
+    def _permit(self, address: str) -> None:
+        if not address.startswith("tcp://"):
+            permit(address, self._config.socket_mode, self._config.socket_group)
+
+    def _close(self, listener: Listener, keep_path: bool = False) -> None:
+        """Its clients stay."""
+        self._server.unwatch(listener.fd)
+        self._notifier.forget(listener.name)
+        if listener.sock is not None:
+            listener.sock.close()
+        if not keep_path:
+            remove(listener.address)
