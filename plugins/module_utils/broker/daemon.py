@@ -311,20 +311,22 @@ class Daemon:
             raise RngError("an upgrade is under way already")
         self._check = handover.check(self._argv, CHECK_SECONDS)
         self._asker = asker
-        self._server.watch(self._check.fileno(), lambda: self._look_at_check(time.monotonic()))
+        self._watch_check(self._check)
+
+    def _watch_check(self, check: handover.Check) -> None:
+        self._server.watch(check.fileno(), lambda: self._look_at_check(time.monotonic()))
 
     def _look_at_check(self, now: float) -> None:
         check = self._check
         if check is None:
             return
-        descriptor = check.fileno()
+        self._server.unwatch(check.fileno())
         outcome = check.poll(now)
         if outcome is None:
-            if check.silent:  # it is about to end, and readable for ever
-                self._server.unwatch(descriptor)
+            if not check.silent:  # else it is about to end, and readable for ever
+                self._watch_check(check)
             return
         self._check = None
-        self._server.unwatch(descriptor)
         why = outcome.why
         if outcome.sound:
             try:
