@@ -18,7 +18,7 @@ from collections import Counter
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import RngError
-from . import handover, status
+from . import candidate, handover, status
 from .config import Config, parse
 from .control import Command, Connection, Control
 from .gates import Gates
@@ -78,7 +78,7 @@ class Daemon:
         self._started = float(state.get("started", time.time()))
         self._restarts = int(state.get("restarts", -1)) + 1
         self._stopping = False
-        self._check: Optional[handover.Check] = None
+        self._check: Optional[candidate.Check] = None
         self._asker: Optional[Connection] = None
         self._next_tick = 0.0
         self._ticks = 0
@@ -309,11 +309,11 @@ class Daemon:
         """Become the program that is installed now, once a child of it has shown that it works."""
         if self._check is not None:
             raise RngError("an upgrade is under way already")
-        self._check = handover.check(self._argv, CHECK_SECONDS)
+        self._check = candidate.check(self._argv, CHECK_SECONDS)
         self._asker = asker
         self._watch_check(self._check)
 
-    def _watch_check(self, check: handover.Check) -> None:
+    def _watch_check(self, check: candidate.Check) -> None:
         self._server.watch(check.fileno(), lambda: self._look_at_check(time.monotonic()))
 
     def _look_at_check(self, now: float) -> None:

@@ -20,27 +20,9 @@ import os
 import signal
 import socket
 import stat
-import time
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    List,
-    Mapping,
-    MutableMapping,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Any, Callable, Dict, Iterable, List, Mapping, MutableMapping, Optional, Sequence, Tuple
 
 from ..errors import RngError
-from ..text import printable
-
-if TYPE_CHECKING:
-    import subprocess
 
 VARIABLE = "VIRTRNGD_STATE"
 VERSION = 1
@@ -49,10 +31,6 @@ LARGEST = 64 * 2**20  # bytes of a state
 # What would end the program by default: held back while nobody is there to handle it.
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
-COMPLAINT = 4096  # bytes of what a checked program may say
-
-_SOON = 0.02  # seconds after which a program that said its last word has ended
-_OURS = (VARIABLE, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _FIRST = 3  # the number of the first descriptor that systemd passes; below are the standard streams
 _LISTEN = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 _UNNAMED = "unknown"  # as systemd has it
@@ -110,11 +88,19 @@ def _memfd() -> int:
         raise HandoverError(f"the kernel gives no file in memory (memfd_create): {error.strerror}") from error
 
 
-def reexec(argv: Sequence[str], environ: Mapping[str, str], state: Mapping[str, Any], fds: Iterable[int]) -> None:
+def reexec(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    state: Mapping[str, Any],
+    fds: Iterable[int],
+    caught: Callable[[], Iterable[int]] = tuple,
+) -> None:
     """Become the program ``argv``, in this process and with these sockets open; ``thaw`` is the other side.
 
     Signals are held back from here until the new program calls ``release``: one that came in between would end it.
+    To be called in the main thread. Other threads are to block all signals, or they take them to the grave.
 
+    :param caught: called at the last moment; the signals that came and that nobody has acted on: the new program will.
     :raises HandoverError: when that failed: all is as it was before.
     """
     fds = list(fds)
@@ -122,12 +108,16 @@ def reexec(argv: Sequence[str], environ: Mapping[str, str], state: Mapping[str, 
     passed: List[int] = []
     held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
+        environ = {**environ, VARIABLE: str(memfd)}
         for fd in fds:
             if not _inode(fd):
                 continue  # closed: the next program says so, which is no reason to stay the old one
             os.set_inheritable(fd, True)
             passed.append(fd)
-        os.execve(argv[0], list(argv), {**environ, VARIABLE: str(memfd)})  # noqa: S606 - a shell is not wanted
+        for number in caught():
+            if number in SIGNALS:
+                signal.raise_signal(number)  # to this thread, where it waits
+        os.execve(argv[0], list(argv), environ)  # noqa: S606 - a shell is not wanted
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise HandoverError(f"cannot become {argv[0]}: {why}") from error
@@ -289,107 +279,3 @@ def address(sock: socket.socket) -> str:
         return name
     host, port = name[:2]
     return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
-
-
-# A program that may replace this one ---------------------------------------------------------------------------------
-
-
-class Outcome(NamedTuple):
-    """What came of a check; ``why`` is printable, and empty when all is well."""
-
-    sound: bool
-    why: str
-
-
-class Check:
-    """The installed program, which looks at itself and at its configuration while this one goes on with its work.
-
-    ``fileno`` is readable when ``poll`` is worth a call; so it is after ``pause`` seconds.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], until: float) -> None:
-        self._process = process
-        self._until = until
-        self._said = b""
-        self._silent = False
-        if process.stderr:
-            os.set_blocking(process.stderr.fileno(), False)
-
-    def fileno(self) -> int:
-        """What to wait for. Take it out of the loop before ``poll``'s answer closes it."""
-        return self._process.stderr.fileno() if self._process.stderr else -1
-
-    @property
-    def silent(self) -> bool:
-        """Whether it has said its last word: ``fileno`` tells nothing any more, and ``pause`` is short."""
-        return self._silent
-
-    def pause(self, now: float) -> float:
-        """How many seconds ``poll`` may wait, if nothing is readable before."""
-        left = max(self._until - now, 0.0)
-        return min(left, _SOON) if self._silent else left
-
-    def poll(self, now: float) -> Optional[Outcome]:
-        """The outcome, or None while the program is at it. One that takes too long is killed.
-
-        :param now: of the monotonic clock.
-        """
-        code = self._process.poll()
-        self._listen()
-        if code is None and now < self._until:
-            return None
-        self.close()
-        said = " ".join(printable(self._said.decode("utf-8", "replace").replace("\n", " "), COMPLAINT).split())
-        if code is None:
-            return Outcome(False, f"the check took too long and was stopped{said and ': ' + said}")
-        if code:
-            how = f"exit code {code}" if code > 0 else f"signal {-code}"
-            return Outcome(False, said or f"the check failed with {how} and did not say why")
-        return Outcome(True, "")
-
-    def close(self) -> None:
-        """End it, if it still runs."""
-        if self._process.poll() is None:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except OSError:
-                pass  # it has just ended
-            self._process.wait()
-        if self._process.stderr:
-            self._process.stderr.close()
-
-    def _listen(self) -> None:
-        """Keep the beginning of what it says, and let it say the rest."""
-        while not self._silent:
-            try:
-                said = os.read(self.fileno(), COMPLAINT)
-            except BlockingIOError:
-                return
-            self._silent = not said
-            self._said += said[: COMPLAINT - len(self._said)]
-
-
-def check(argv: Sequence[str], seconds: float, environ: Mapping[str, str] = os.environ) -> Check:
-    """Start ``argv --check``, which has to end well within some seconds.
-
-    :raises HandoverError: when it cannot be started.
-    """
-    import subprocess  # here, since it would make every start of the program longer
-
-    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # inherited: the exit code would be lost, and pass for a 0
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    until = time.monotonic() + seconds
-    try:
-        process = subprocess.Popen(
-            [*argv, "--check"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={name: value for name, value in environ.items() if name not in _OURS},
-            start_new_session=True,
-            bufsize=0,
-        )
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise HandoverError(f"cannot run {argv[0]} --check: {why}") from error
-    return Check(process, until)

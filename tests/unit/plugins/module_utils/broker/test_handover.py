@@ -13,21 +13,20 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker import handover
-from ansible_collections.fleet.rng.plugins.module_utils.broker.handover import Check, HandoverError, Outcome
+from ansible_collections.fleet.rng.plugins.module_utils.broker.handover import HandoverError
 from hypothesis import given
 from hypothesis import strategies as st
 
 TREE = Path(handover.__file__).parents[6]
 PATIENCE = 60
 PRELUDE = f"""\
-import json, os, signal, socket, sys
+import json, os, signal, socket, sys, threading, time
 sys.path.insert(0, {str(TREE)!r})
 from ansible_collections.fleet.rng.plugins.module_utils.broker import handover
 """
@@ -48,7 +47,7 @@ if state is None:
     os.environ["WHO"] = str(os.getpid())
     execve = os.execve
     def interrupted(*arguments):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         execve(*arguments)
     os.execve = interrupted
     other = socket.socketpair()
@@ -57,16 +56,21 @@ if state is None:
     os.close(gone)
     numbers = [fd, *(one.fileno() for one in other)]
     me = [sys.executable, __file__, str(fd)]
-    handover.reexec(me, os.environ, {"numbers": numbers, "levels": {"gold": 1.5}}, [*numbers, gone])
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()  # takes the signals that main() blocks
+    before_exec = lambda: [signal.SIGCHLD, signal.SIGHUP]
+    state = {"numbers": numbers, "levels": {"gold": 1.5}}
+    handover.reexec(me, os.environ, state, [*numbers, gone], before_exec)
 caught = []
-signal.signal(signal.SIGTERM, lambda *dummy: caught.append("SIGTERM"))
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    signal.signal(number, lambda number, dummy: caught.append(signal.Signals(number).name))
 before = list(caught)
 handover.release()
 inheritable = [os.get_inheritable(one) for one in state["fds"]]
 client, dummy, kept = map(handover.adopt, state["numbers"])
 found = {
     "same process": os.environ["WHO"] == str(os.getpid()), "state": state, "complaints": len(complaints),
-    "request": client.recv(100).decode(), "kept": kept.recv(100).decode(), "before": before, "caught": caught,
+    "request": client.recv(100).decode(), "kept": kept.recv(100).decode(), "before": before,
+    "caught": sorted(caught),
     "inheritable": inheritable, "left in the environment": handover.VARIABLE in os.environ,
     "memfds": [link for link in map(target, os.listdir("/proc/self/fd")) if "memfd" in link],
 }
@@ -111,7 +115,7 @@ def test_a_program_becomes_another_and_loses_nothing(pair: Pair, tmp_path: Path)
         "request": "\x02@",
         "kept": "of its own",
         "before": [],
-        "caught": ["SIGTERM"],
+        "caught": ["SIGHUP", "SIGTERM"],
         "inheritable": [False, False, False],
         "left in the environment": False,
         "memfds": [],
@@ -134,6 +138,17 @@ def test_a_failed_exec_leaves_all_as_it_was(argv: list[str], why: str, pair: Pai
     assert [os.get_inheritable(fd) for fd in fds] == [False, False]
     assert descriptors() == before
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+
+
+def test_signals_are_handled_by_who_stays() -> None:
+    caught: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, dummy: caught.append(number))
+    try:
+        with pytest.raises(HandoverError):
+            handover.reexec(["/nonexistent"], {}, {}, [], lambda: [signal.SIGUSR2])
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert caught == [signal.SIGUSR2]
 
 
 def test_a_state_goes_through_memory(pair: Pair) -> None:
@@ -395,87 +410,3 @@ def test_what_is_not_a_stream_is_not_adopted() -> None:
     os.close(reading)
     os.close(writing)
     assert handover.adopt(writing) is None
-
-
-# The check -----------------------------------------------------------------------------------------------------------
-
-
-def outcome(check: Check) -> Outcome:
-    while (found := check.poll(time.monotonic())) is None:
-        time.sleep(0.01)
-    return found
-
-
-@pytest.fixture
-def sh(tmp_path: Path) -> Callable[..., list[str]]:
-    def write(text: str) -> list[str]:
-        program = tmp_path / "program"
-        program.write_text(f"#!/bin/sh\n{text}\n")
-        program.chmod(0o755)
-        return [str(program), "--config", "/a b"]
-
-    return write
-
-
-@pytest.mark.parametrize(
-    ("text", "sound", "why"),
-    [
-        ("exit 0", True, ""),
-        ("echo noise >&2; echo more; exit 0", True, ""),
-        ('echo "$@" >&2; exit 1', False, "--config /a b --check"),
-        ("exit 7", False, "the check failed with exit code 7 and did not say why"),
-        ("kill -9 $$", False, "the check failed with signal 9 and did not say why"),
-        ("printf 'a\\033[2J\\nb\\377\\n' >&2; exit 1", False, "a\\x1b[2J b\ufffd"),
-        ("sleep 600 & exit 0", True, ""),  # what it leaves behind holds its standard error
-        ("exec 2>&-; sleep 0.2; exit 3", False, "the check failed with exit code 3 and did not say why"),
-        ('test -z "$NOTIFY_SOCKET$WATCHDOG_USEC$VIRTRNGD_STATE" && test "$HOME" = /home', True, ""),
-    ],
-)
-def test_a_check(text: str, sound: bool, why: str, sh: Callable[..., list[str]]) -> None:
-    environ = {
-        **os.environ,
-        **dict.fromkeys(["NOTIFY_SOCKET", "WATCHDOG_USEC", "VIRTRNGD_STATE"], "1"),
-        "HOME": "/home",
-    }
-    assert outcome(handover.check(sh(text), PATIENCE, environ)) == Outcome(sound, why)
-
-
-def test_a_check_says_no_more_than_a_page(sh: Callable[..., list[str]]) -> None:
-    check = handover.check(sh("head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1"), PATIENCE)
-    assert outcome(check) == Outcome(False, "x" * handover.COMPLAINT)
-
-
-def test_a_check_that_hangs_is_killed_with_all_it_started(sh: Callable[..., list[str]], tmp_path: Path) -> None:
-    check = handover.check(sh(f"sleep 600 & echo $! >{tmp_path}/pid; echo started >&2; wait"), PATIENCE)
-    while b"started" not in check._said:
-        assert check.poll(time.monotonic()) is None
-    late = time.monotonic() + PATIENCE
-    assert check.poll(late) == Outcome(False, "the check took too long and was stopped: started")
-    status = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
-    while status.exists() and status.read_text().split(")")[1].split()[0] != "Z":
-        assert time.monotonic() < late
-        time.sleep(0.01)
-
-
-def test_a_check_tells_when_to_look_again(sh: Callable[..., list[str]]) -> None:
-    check = handover.check(sh("exec 2>&-; sleep 600"), 30)
-    now = time.monotonic()
-    assert 29 < check.pause(now) <= 30
-    assert check.pause(now + 31) == 0
-    assert check.fileno() > 2
-    while check.pause(now) > 1:  # until it has closed its end
-        assert check.poll(now) is None
-    check.close()
-
-
-def test_a_program_that_is_not_there() -> None:
-    with pytest.raises(HandoverError, match="cannot run /nonexistent --check: No such file"):
-        handover.check(["/nonexistent"], 1)
-
-
-def test_a_failure_is_seen_where_children_were_ignored(sh: Callable[..., list[str]]) -> None:
-    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    try:
-        assert not outcome(handover.check(sh("exit 1"), PATIENCE)).sound
-    finally:
-        signal.signal(signal.SIGCHLD, before)
