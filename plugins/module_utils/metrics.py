@@ -58,6 +58,11 @@ FAMILIES = (
     Family("host_hwrng_current_info", "The hardware RNG that the kernel draws from, or none; always 1."),
     Family("host_budget_bytes_per_second", "What all guests of the host may draw together.", "bytes_per_second"),
     Family("host_promised_bytes_per_second", "What of the budget is promised to guests.", "bytes_per_second"),
+    Family("host_broker_running", "Whether the entropy broker of the host runs; no sample where there is none."),
+    Family("host_broker_guests", "Guests that the entropy broker serves."),
+    Family("host_broker_guests_waiting_long", "Guests that wait for the entropy broker longer than 10 seconds."),
+    Family("host_broker_source_info", "The source that serves the entropy broker, or none; always 1."),
+    Family("host_broker_refused_connections", "Connections that the entropy broker refused since it was started."),
     Family("guests", "Guests of the hypervisor, by the state that their policy asks for."),
     Family("guests_verdict", "Guests of the hypervisor, by the verdict of their verification."),
     Family("guests_needing_restart", "Guests that have their wanted RNG only after a restart."),
@@ -136,6 +141,7 @@ def _host_samples(host: Mapping[str, Any]) -> Iterator[Tuple[str, Labels, Value]
     yield "host_entropy_available_bits", own, _measure(rng.get("entropy_avail"))
     if rng:
         yield "host_hwrng_current_info", own + (("current", str(rng.get("current") or "none")),), 1
+    yield from _broker_samples(own, _mapping(rng.get("broker")))
     budget = _mapping(host.get("budget"))
     yield "host_budget_bytes_per_second", own, _measure(budget.get("bytes_per_second"))
     yield "host_promised_bytes_per_second", own, _measure(budget.get("promised"))
@@ -153,6 +159,19 @@ def _host_samples(host: Mapping[str, Any]) -> Iterator[Tuple[str, Labels, Value]
             yield from _guest_samples(labels, guest)
     if not lost:
         yield "guests_unlisted", own, len(guests) - len(known)
+
+
+def _broker_samples(own: Labels, broker: Mapping[str, Any]) -> Iterator[Tuple[str, Labels, Value]]:
+    """What a host says of its broker; what it serves is told by the broker's own metrics."""
+    if not broker:
+        return
+    running = broker.get("status") == "running"
+    yield "host_broker_running", own, float(running)
+    if running:
+        yield "host_broker_guests", own, _measure(broker.get("guests_total"))
+        yield "host_broker_guests_waiting_long", own, _measure(broker.get("waiting_long"))
+        yield "host_broker_source_info", own + (("source", str(broker.get("serving") or "none")),), 1
+        yield "host_broker_refused_connections", own, _measure(broker.get("refused"))
 
 
 def _counts(own: Labels, guests: List[Mapping[str, Any]]) -> Iterator[Tuple[str, Labels, Value]]:

@@ -241,6 +241,8 @@ rng:
           type: str
           sample: not updated for 90 seconds
         age: {description: The seconds since the last update., type: int, sample: 2}
+        serving: {description: "The source that serves, V(null) when there is none.", type: str, sample: /dev/hwrng}
+        waiting_long: {description: The guests that wait longer than 10 seconds., type: int, sample: 0}
         version: {description: The version of the daemon., type: str, sample: 0.1.0}
         pid: {description: The daemon's process., type: int, sample: 812}
         started: {description: When it was started first., type: float, sample: 1795000000.25}

@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.device import Source
-from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker import LONG_WAIT, RUNNING, STALE, unreadable
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker import (
+    CLIENT_NAME,
+    LONG_WAIT,
+    RUNNING,
+    STALE,
+    unreadable,
+)
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils import guest_findings as kinds
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import FAIL, PASS, UNKNOWN, Case, Check
 
 SOCKETS = "/run/virtrngd/"  # of every broker, so that guests can move
-_NAME_LIMIT = 100  # characters that the broker keeps of a guest's name
 
 
 def broker_of(host: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -64,7 +69,7 @@ def _is_broker(source: Source, broker: Mapping[str, Any] | None) -> bool:
 def _client(case: Case, source: Source, broker: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """By its process where the host was looked at, else by its name, which the broker has from QEMU's command line."""
     pid = (case.guest.host_view or {}).get("pid")
-    name = printable(case.guest.name, _NAME_LIMIT)
+    name = printable(case.guest.name, CLIENT_NAME)
     by_pid = [guest for guest in broker["guests"] if pid is not None and guest["pid"] == pid]
     by_name = [guest for guest in broker["guests"] if guest["guest"] == name and (pid is None or guest["pid"] is None)]
     found = by_pid or by_name

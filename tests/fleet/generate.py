@@ -16,6 +16,8 @@ from typing import Any
 
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.collect import Inventory, Registered, collect
 
+from fleet import broker
+
 COLLECTED = "2026-11-21T12:00:00Z"
 NASTY = (
     "<script>alert(1)</script>",
@@ -113,8 +115,12 @@ class _Host:
             return Registered(
                 self.name, groups, lost, self._plan([], error=f"not observed: {lost['msg']}")
             ), Inventory()
-        guests = [self._guest(name, fate) for name, fate in zip(self.names, self.fates, strict=True)]
-        observation = {"changed": False, "host": self._host(), "guests": [guest["before"] for guest in guests]}
+        guests = [self._guest(index) for index in range(len(self.names))]
+        observation = {
+            "changed": False,
+            "host": self._with_broker(guests),
+            "guests": [guest["before"] for guest in guests],
+        }
         proof = {**observation, "guests": [guest["after"] for guest in guests]}
         results = [guest["result"] for guest in guests if guest["result"]]
         result: dict[str, Any] = {"changed": bool(results), "guests": results} if results else {"skipped": True}
@@ -123,6 +129,18 @@ class _Host:
             Registered(self.name, groups, observation, self._plan(guests), result, proof, self._verification(guests)),
             inventory,
         )
+
+    def _with_broker(self, guests: list[dict[str, Any]]) -> dict[str, Any]:
+        host = self._host()
+        if broker.has_broker(self.number):
+            clients = [
+                (guest["name"], guest["after"]["live"][0]["source"])
+                for guest in guests
+                if guest["before"]["running"] and guest["fate"][1] == "unchanged"
+            ]
+            host["broker"] = broker.broker(self.number, clients)
+            host["findings"] = [*host["findings"], *broker.findings(host["broker"])]
+        return host
 
     def _host(self) -> dict[str, Any]:
         tpm = self.number % 3 == 0
@@ -153,6 +171,7 @@ class _Host:
             "virtio_rng": "missing",
             "virtio_devices": [],
             "daemons": [],
+            "broker": None,
             "role": "host",
             "role_why": "/sys/module/kvm exists",
             "unreadable": [],
@@ -161,11 +180,14 @@ class _Host:
             "hypervisor": {"kind": "libvirt", "version": "9.0.0", "rng_models": None, "rng_backends": None},
         }
 
-    def _guest(self, name: str, fate: tuple[str, str]) -> dict[str, Any]:
+    def _guest(self, index: int) -> dict[str, Any]:
         """All that is known of one guest, before it is put where a run has it."""
+        name, fate = self.names[index], self.fates[index]
         verdict, done = fate
         running = verdict != "off" and (done != "unchanged" or self.dice.random() < 0.97)
         wanted = self._device(self.dice.choice(RATES))
+        if broker.has_broker(self.number) and done == "unchanged":
+            wanted["source"] = broker.source(index)
         old = [] if done in ("added", "needs_restart") else [{**self._device(2048), "alias": "rng0"}]
         mine = {**wanted, "alias": "ua-fleet-rng"}
         new = [mine] if done in ("added", "replaced", "unchanged", "needs_restart", "pending_removal") else old

@@ -25,6 +25,7 @@ SERVING, STANDBY, STARTING, FAILED, MISSING, STALLED = "serving", "standby", "st
 CUT_OFF = (FAILED, MISSING, STALLED)
 
 MOST_GUESTS = 200
+CLIENT_NAME = 100  # characters that are kept of a guest's name
 _MOST_CLASSES = 1000
 _MOST_SOURCES = 32
 _MOST_SOCKETS = 16
@@ -50,13 +51,14 @@ def interpret_broker(snapshot: Mapping[str, str]) -> Optional[Dict[str, Any]]:
         return unreadable(str(error))
     age = _age(document["updated"], snapshot.get("now", ""))
     why = _why_stale(age)
-    return {"status": STALE if why else RUNNING, "why": why, "age": age, **document}
+    judged = {"serving": served_by(document), "waiting_long": len(waiting_long(document))}
+    return {"status": STALE if why else RUNNING, "why": why, "age": age, **judged, **document}
 
 
 def unreadable(why: str) -> Dict[str, Any]:
     """There is a broker, or was one, and nothing can be said about it but why."""
     nothing: Dict[str, Any] = {name: [] if name in ("sources", "classes", "guests") else None for name in _DOCUMENT}
-    return {"status": UNREADABLE, "why": printable(why), "age": None, **nothing}
+    return {"status": UNREADABLE, "why": printable(why), **dict.fromkeys(_JUDGED), **nothing}
 
 
 def waiting_long(broker: Mapping[str, Any]) -> List[Mapping[str, Any]]:
@@ -204,7 +206,7 @@ _CLASS: Dict[str, Reader] = {
     "sockets": _list(_text(200), _MOST_SOCKETS),
 }
 _GUEST: Dict[str, Reader] = {
-    "guest": _text(100),
+    "guest": _text(CLIENT_NAME),
     "class": _NAME,
     "pid": _or_null(_count),
     "uid": _or_null(_count),
@@ -228,4 +230,5 @@ _DOCUMENT: Dict[str, Reader] = {
     "guests": _list(_object(_GUEST), MOST_GUESTS),
     "guests_total": _count,
 }
-KEYS: Tuple[str, ...] = ("status", "why", "age", *_DOCUMENT)
+_JUDGED = ("age", "serving", "waiting_long")  # what is not in the document itself
+KEYS: Tuple[str, ...] = ("status", "why", *_JUDGED, *_DOCUMENT)

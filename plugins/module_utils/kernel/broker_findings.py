@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from .broker import CUT_OFF, LONG_WAIT, RUNNING, STALE, STARTING, UNREADABLE, served_by, waiting_long
+from .broker import CUT_OFF, LONG_WAIT, RUNNING, STALE, STARTING, UNREADABLE, waiting_long
 from .findings import NOT_ALLOWED, Rule, finding
 
 _SETTLING = 30  # seconds that a broker may take to start its sources, tests included
@@ -92,7 +92,6 @@ def _broker_values(broker: Mapping[str, Any]) -> Dict[str, Any]:
     young = broker["started"] is not None and broker["updated"] - broker["started"] < _SETTLING
     return {
         **broker,
-        "serving": served_by(broker),
         "cut_off": ", ".join(lost[:_NAMED]),
         "all_sources": ", ".join(states[:_NAMED]) or "none is configured",
         "settling": young and any(source["state"] == STARTING for source in broker["sources"]),

@@ -9,6 +9,7 @@ more, whoever wrote it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,12 +20,14 @@ from ansible_collections.fleet.rng.plugins.module_utils.converge import (
     PENDING_REMOVAL,
     UNCHANGED,
 )
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker import CLIENT_NAME
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.guest_checks import CHECKS, DRIVER
 from ansible_collections.fleet.rng.plugins.plugin_utils.plan import REFUSED
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.schema import HOST
 
 MOST_WARNINGS = 200
+MOST_CLIENTS = 50  # of a broker, in the document of its hypervisor; each guest of the report has its own, too
 LAYERS = ("config", "live")
 
 Wire = Mapping[str, Any]
@@ -74,6 +77,9 @@ def collect(
     hypervisor = _mapping(host.get("hypervisor"))
     decided = _Decided(planned, result, verified, looked=not (applied or check_mode))
     rng = {key: value for key, value in host.items() if key not in ("hypervisor", "sources")} or None
+    clients = _list(_mapping(host.get("broker")).get("guests"))
+    if rng and clients:
+        rng["broker"] = {**rng["broker"], "guests": clients[:MOST_CLIENTS]}
     return {
         "schema": HOST,
         "collected": collected,
@@ -87,7 +93,7 @@ def collect(
         "budget": planned.get("budget"),
         "warnings": _warnings(registered, plan, result, verified),
         "compliance": compliance(rng) if rng else [],
-        "guests": _guests(_Layers(first, last), decided, inventory),
+        "guests": _guests(_Layers(first, last), decided, inventory, _by_name(clients)),
     }
 
 
@@ -119,8 +125,12 @@ class _Decided:
         self.broken = "" if looked or result.get("skipped") or self.outcomes else _broken(result)
 
 
-def _guests(layers: _Layers, decided: _Decided, inventory: Inventory) -> list[dict[str, Any]]:
+def _guests(
+    layers: _Layers, decided: _Decided, inventory: Inventory, clients: Mapping[str, Wire]
+) -> list[dict[str, Any]]:
     guests = [_guest(before, after, decided, inventory) for before, after in layers.pairs()]
+    for guest in guests:
+        guest["broker"] = _client(guest, clients)
     return sorted(guests, key=lambda guest: (guest["name"], guest["uuid"]))
 
 
@@ -149,6 +159,20 @@ def _guest(before: Wire | None, after: Wire | None, decided: _Decided, inventory
         "findings": _list(verified.get("findings")),
         "view": _view(before, after, inventory.inside, known_as),
     }
+
+
+def _client(guest: Wire, clients: Mapping[str, Wire]) -> Wire | None:
+    """What the broker says of a guest that runs on one of its sockets, by the name that its QEMU has."""
+    live = (guest["after"] or guest["before"])["live"] or ()
+    on_socket = any(str(device.get("source")).startswith("egd+") for device in live)
+    return clients.get(printable(guest["name"], CLIENT_NAME)) if on_socket else None
+
+
+def _by_name(clients: Sequence[Wire]) -> dict[str, Wire]:
+    """Those whose name is theirs alone."""
+    named = {str(client["guest"]): client for client in clients}
+    counts = Counter(str(client["guest"]) for client in clients)
+    return {name: client for name, client in named.items() if counts[name] == 1}
 
 
 def _devices(guest: Wire | None) -> dict[str, Any]:

@@ -39,6 +39,7 @@ COLUMNS = (
     "kernel",
     "current",
     "measured_bytes_per_second",
+    *(f"broker_{key}" for key in ("class", "bytes", "requests", "waiting")),
     "collected",
     "check_mode",
 )
@@ -84,6 +85,8 @@ def _row(host: Mapping[str, Any], guest: Mapping[str, Any]) -> dict[str, Any]:
         "check_mode": host["check_mode"],
     }
     row.update({key: guest[key] for key in ("uuid", "inventory", "running", "state", "verdict", "reason")})
+    client = guest.get("broker") or {}
+    row.update({f"broker_{key}": client.get(key) for key in ("class", "bytes", "requests", "waiting")})
     row.update(_device("wanted", guest["wanted"]))
     for layer in LAYERS:
         devices = devices_of(guest)[layer]

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.converge import STATUSES
 from ansible_collections.fleet.rng.plugins.module_utils.device import UNLIMITED
+from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker import RUNNING, STALE, UNREADABLE
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.metrics import VERDICTS
 
@@ -97,6 +98,15 @@ _UNKNOWN_DEVICE = _object(
     unknown=TEXT,
     alias=_or_null(TEXT),
 )
+_CLIENT: Schema = {  # "class" is no name for an argument
+    "guest": TEXT,
+    "class": TEXT,
+    "pid": _or_null(COUNT),
+    "bytes": COUNT,
+    "requests": COUNT,
+    "waits": COUNT,
+    "waiting": _or_null(AMOUNT, "seconds that its oldest request waits"),
+}
 _DEFS: Schema = {
     "device": {"anyOf": [_DEVICE, _UNKNOWN_DEVICE]},
     "layers": _object(config=_LAYER, live=_LAYER),
@@ -149,17 +159,58 @@ _DEFS: Schema = {
         entropy_avail=_or_null({"type": "integer"}),
         measured=_or_null(_ref("measured")),
     ),
+    "broker": _object(
+        "The entropy broker of the hypervisor, as rng_info returns it, and the guests that it serves; numbers are null "
+        "where its status cannot be read.",
+        status=_one_of(RUNNING, STALE, UNREADABLE),
+        why=_or_null(TEXT),
+        age=_or_null({"type": "integer"}, "seconds since it wrote this, when it was looked at"),
+        serving=_or_null(TEXT, "the source that serves; null when there is none"),
+        waiting_long=_or_null(COUNT, "guests that wait longer than 10 seconds"),
+        version=_or_null(TEXT),
+        started=_or_null(AMOUNT),
+        rate=_or_null(COUNT, "bytes per second of all guests together; null is unlimited"),
+        clients=_or_null(COUNT),
+        refused=_or_null(COUNT),
+        sources=_list(_object(source=TEXT, state=TEXT, why=_or_null(TEXT), bytes=COUNT, failures=COUNT)),
+        classes=_list(_ref("class")),
+        guests=_said(_list(_ref("client")), "the longest waiting first, then those that got most; not all of them"),
+        guests_total=_or_null(COUNT),
+    ),
+    "class": _object(
+        "A class of the broker. Counters are since the broker was started.",
+        name=TEXT,
+        parent=_or_null(TEXT),
+        rate=_said(COUNT, "what is guaranteed to it, bytes per second"),
+        ceil=_or_null(COUNT, "what it may have by borrowing, bytes per second; null is unlimited"),
+        priority=COUNT,
+        clients=COUNT,
+        waiting=_said(COUNT, "of the clients, those that wait"),
+        bytes=COUNT,
+        requests=COUNT,
+        waits=COUNT,
+        borrowed=COUNT,
+        sockets=_list(TEXT),
+    ),
+    "client": {
+        "description": "A guest as the broker sees it.",
+        "type": "object",
+        "properties": _CLIENT,
+        "required": list(_CLIENT),
+    },
     "rng": _object(
         "The kernel RNG of the hypervisor, as rng_info returns it.",
-        optional=("available", "current", "kernel", "entropy_avail", "crng_ready"),
+        optional=("available", "current", "kernel", "entropy_avail", "crng_ready", "broker"),
         available=_or_null(_list(TEXT)),
         current=_or_null(TEXT),
         kernel=_object(release=_or_null(TEXT), arch=_or_null(TEXT)),
         entropy_avail=_or_null({"type": "integer"}),
         crng_ready=_or_null(SWITCH),
+        broker=_or_null(_ref("broker"), "null: there is none"),
         findings=_list(_ref("finding")),
     ),
     "guest": _object(
+        optional=("broker",),
         name=_said(TEXT, "as its hypervisor has it, untouched: escape it wherever it is shown"),
         uuid=TEXT,
         inventory=_or_null(TEXT, "the inventory host that it is"),
@@ -178,6 +229,7 @@ _DEFS: Schema = {
         checks=_map(_object(result=_one_of(*RESULTS), message=TEXT)),
         findings=_list(_ref("finding")),
         view=_or_null(_ref("view"), "null: not asked"),
+        broker=_or_null(_ref("client"), "what the broker served it; null where the broker does not say"),
     ),
 }
 

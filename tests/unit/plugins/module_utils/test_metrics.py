@@ -118,6 +118,31 @@ def test_kinds_are_counted_where_they_were_looked_for(kinds: tuple[str, ...]) ->
     assert values(render([host(kinds=None)]), "hypervisor_kinds") == {}
 
 
+BROKER = {"status": "running", "serving": "/dev/hwrng", "waiting_long": 1, "guests_total": 12, "refused": 0}
+
+
+@pytest.mark.parametrize(
+    ("broker", "expected"),
+    [
+        (None, {}),
+        ({**BROKER, "status": "stale"}, {"running": 0}),
+        ({"status": "unreadable", "serving": None, "guests_total": None}, {"running": 0}),
+        (BROKER, {"running": 1, "guests": 12, "guests_waiting_long": 1, "refused_connections": 0, "source_info": 1}),
+        ({"status": "running"}, {"running": 1, "source_info": 1}),
+    ],
+)
+def test_what_a_host_says_of_its_broker(broker: dict[str, Any] | None, expected: dict[str, float]) -> None:
+    samples = read(render([host(rng={"kernel": {}, "broker": broker}, kind="libvirt")]))
+    found = {name: value for (name, dummy), value in samples.items() if name.startswith("host_broker_")}
+    assert {name.removeprefix("host_broker_"): value for name, value in found.items()} == expected
+
+
+def test_the_source_of_a_broker_is_named() -> None:
+    for serving, named in (("/dev/hwrng", "/dev/hwrng"), (None, "none")):
+        text = render([host(rng={"broker": {**BROKER, "serving": serving}})])
+        assert values(text, "host_broker_source_info", "source") == {(named,): 1}
+
+
 def test_guests_are_counted() -> None:
     waiting = {**OUTCOME, "live": "needs_restart"}
     finding = {"id": "RNG101", "severity": "error"}

@@ -55,6 +55,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 def test_a_running_broker_is_shown_as_it_says() -> None:
     broker = seen(STATUS)
     assert (broker["status"], broker["why"], broker["age"]) == ("running", None, 3)
+    assert (broker["serving"], broker["waiting_long"]) == ("/dev/hwrng", 0)
     assert {key: broker[key] for key in STATUS if key != "schema"} == {k: v for k, v in STATUS.items() if k != "schema"}
 
 
@@ -184,6 +185,7 @@ def _texts(value: Any) -> list[str]:
 
 def test_who_serves_and_who_waits() -> None:
     broker = seen(changed("guests[1].waiting", 10.5))
-    assert served_by(broker) == "/dev/hwrng"
+    assert broker["waiting_long"] == 1
+    assert served_by(broker) == broker["serving"] == "/dev/hwrng"
     assert [guest["guest"] for guest in waiting_long(broker)] == ["web1"]
     assert served_by(seen(changed("sources[0].state", "failed"))) is None

@@ -88,6 +88,6 @@ def test_without_a_broker_nothing_is_said() -> None:
 
 
 def test_rules_name_keys_that_are_there() -> None:
-    keys = {*KEYS, "serving", "cut_off", "all_sources", "waiting_guests"}
+    keys = {*KEYS, "cut_off", "all_sources", "waiting_guests"}
     for rule in BROKER_RULES:
         assert set(rule.evidence) | set(re.findall(r"{(\w+)", rule.message)) <= keys, rule.id

@@ -9,7 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.fleet.rng.plugins.plugin_utils.report.collect import Inventory, Registered, collect
+from ansible_collections.fleet.rng.plugins.plugin_utils.report.collect import (
+    MOST_CLIENTS,
+    Inventory,
+    Registered,
+    collect,
+)
 
 TIME = "2026-11-21T12:00:00Z"
 OLD = {"source": "/dev/urandom", "max_bytes": 2048, "period": 1000, "model": "virtio", "driver": {}, "alias": "rng0"}
@@ -107,6 +112,7 @@ def test_a_whole_run() -> None:
             "checks": {"config": CHECK},
             "findings": [],
             "view": None,
+            "broker": None,
         }
     ]
     assert made == {
@@ -357,3 +363,30 @@ def test_warnings_are_bounded() -> None:
 def test_a_verification_that_failed_is_a_warning() -> None:
     made = document(replace(FULL, verification={"hosts": {"hv1": {"error": "nothing to judge", "guests": []}}}))
     assert made["warnings"] == ["not verified: nothing to judge"]
+
+
+CLIENT = {"guest": "web1", "class": "gold", "pid": 1, "uid": 1, "bytes": 64, "requests": 1, "waits": 0, "waiting": None}
+ON_BROKER = {**OLD, "source": "egd+unix:/run/virtrngd/gold.sock"}
+
+
+def with_broker(*clients: dict[str, Any], **changes: Any) -> Registered:
+    """A hypervisor whose broker has these clients, and a guest that runs on one of its sockets."""
+    looked = observation(seen(**{"running": True, "live": [ON_BROKER], **changes}))
+    looked["host"]["broker"] = {"status": "running", "guests": list(clients), "guests_total": len(clients)}
+    return Registered("hv1", observation=looked)
+
+
+def test_what_the_broker_served_a_guest_stands_with_the_guest() -> None:
+    assert guest(with_broker(CLIENT))["broker"] == CLIENT
+    assert guest(with_broker({**CLIENT, "guest": "web2"}))["broker"] is None
+    assert guest(with_broker(CLIENT, {**CLIENT, "pid": 2}))["broker"] is None  # which of the two is it?
+    assert guest(with_broker(CLIENT, live=[OLD]))["broker"] is None
+    assert guest(with_broker(CLIENT, live=None, running=False))["broker"] is None
+    assert guest(with_broker({**CLIENT, "guest": r"a\x0ab"}, name="a\nb"))["broker"] == {**CLIENT, "guest": r"a\x0ab"}
+
+
+def test_the_clients_of_a_broker_are_bounded() -> None:
+    many = [{**CLIENT, "guest": f"g{number}"} for number in range(MOST_CLIENTS)]
+    made = document(with_broker(*many, CLIENT))
+    assert made["rng"]["broker"] == {"status": "running", "guests": many, "guests_total": MOST_CLIENTS + 1}
+    assert made["guests"][0]["broker"] == CLIENT

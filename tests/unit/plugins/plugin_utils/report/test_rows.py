@@ -56,6 +56,7 @@ def test_a_row() -> None:
             reason="it waits",
             findings=[{"id": "RNG101"}, {"id": "RNG103"}],
             view={"status": "seen", "kernel": "6.1", "current": "virtio_rng.0", "measured": {"bytes_per_second": 1.5}},
+            broker={"guest": "web1", "class": "gold", "bytes": 4096, "requests": 64, "waiting": 0.5},
         )
     )
     assert row == {
@@ -88,6 +89,10 @@ def test_a_row() -> None:
         "kernel": "6.1",
         "current": "virtio_rng.0",
         "measured_bytes_per_second": "1.5",
+        "broker_class": "gold",
+        "broker_bytes": "4096",
+        "broker_requests": "64",
+        "broker_waiting": "0.5",
         "collected": "2026-11-21T12:00:00Z",
         "check_mode": "false",
     }
