@@ -34,12 +34,6 @@ from ansible_collections.fleet.rng.plugins.module_utils.broker import handover
 BECOMES = (
     PRELUDE
     + """\
-def target(number):
-    try:
-        return os.readlink("/proc/self/fd/" + number)
-    except OSError:
-        return ""
-
 fd = int(sys.argv[1])
 complaints = []
 state = handover.thaw(os.environ, complaints.append)
@@ -72,7 +66,6 @@ found = {
     "request": client.recv(100).decode(), "kept": kept.recv(100).decode(), "before": before,
     "caught": sorted(caught),
     "inheritable": inheritable, "left in the environment": handover.VARIABLE in os.environ,
-    "memfds": [link for link in map(target, os.listdir("/proc/self/fd")) if "memfd" in link],
 }
 client.sendall(json.dumps(found).encode())
 """
@@ -118,7 +111,6 @@ def test_a_program_becomes_another_and_loses_nothing(pair: Pair, tmp_path: Path)
         "caught": ["SIGHUP", "SIGTERM"],
         "inheritable": [False, False, False],
         "left in the environment": False,
-        "memfds": [],
     }
 
 
@@ -176,10 +168,12 @@ def test_a_state_that_is_not_json_is_refused(state: dict[str, Any]) -> None:
     assert descriptors() == before
 
 
-def test_a_large_state_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handover, "LARGEST", 100)
-    with pytest.raises(HandoverError, match="at most 100 can be handed over"):
-        handover.freeze({"a": "x" * 100})
+def test_a_large_state_is_refused_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "LARGEST", 3)
+    with pytest.raises(HandoverError, match="at most 3 can be handed over"):
+        handover.freeze({})
+    dummy, (said,) = from_memory(b"{}  ")
+    assert "4 bytes, which is above 3" in said
 
 
 def test_a_python_without_files_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +226,6 @@ def from_memory(text: bytes) -> tuple[dict[str, Any] | None, list[str]]:
         (b"\xff", "cannot be read"),
         (b"[" * 100000, "cannot be read"),
         (b"[]", "not of version 1"),
-        (b"{}", "not of version 1"),
         (b'{"version": 2, "state": {}, "sockets": []}', "not of version 1"),
         (b'{"version": 1, "sockets": []}', "no sockets"),
         (b'{"version": 1, "state": {}, "sockets": 3}', "no sockets"),
@@ -254,12 +247,6 @@ def test_the_sockets_are_found_without_a_state(text: bytes, complaint: str, pair
     assert theirs.fileno() not in found["fds"]
     assert not ours.get_inheritable()
     assert descriptors() == before
-
-
-def test_a_state_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handover, "LARGEST", 3)
-    dummy, (said,) = from_memory(b"{}  ")
-    assert "4 bytes, which is above 3" in said
 
 
 @pytest.mark.parametrize("given", ["", "x", "-1", "0", "1 ", "99999", "9" * 30, "²"])
@@ -304,15 +291,12 @@ def test_numbers_that_are_no_descriptors(pairs: list[list[int]]) -> None:
     assert len(said) == 1
 
 
-@given(
-    st.binary(max_size=200)
-    | st.recursive(
-        st.none() | st.integers() | st.text(),
-        lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(["version", "state", "sockets"]), one),
-    ).map(lambda value: json.dumps(value).encode())
-)
-def test_no_state_breaks_the_program(text: bytes) -> None:
-    found, dummy = from_memory(text)
+ANY = st.recursive(st.none() | st.integers() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one))
+
+
+@given(st.fixed_dictionaries({"version": st.just(1), "state": ANY, "sockets": ANY}))
+def test_no_state_breaks_the_program(document: dict[str, Any]) -> None:
+    found, dummy = from_memory(json.dumps(document).encode())
     assert found is not None
     assert "fds" in found
 
