@@ -13,7 +13,6 @@ not failed.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -24,6 +23,7 @@ from ..errors import RngError
 from ..health import NOT_RUN
 from .config import SourceConfig
 from .device import FAILED, SOUND, STARTING, is_kernel, kernel_random
+from .leftover import Left, parse, render
 from .reader import Reader, Timing
 
 SERVING, STANDBY = "serving", "standby"
@@ -72,7 +72,9 @@ class Pool:
         self.available = 0
         self._ready = b""
         self._at = 0
-        self._end = 0
+        self._mark = (
+            0  # where taking bytes has to stop for something: the end, or before where the reader has room again
+        )
         self._serving: Optional[_Source] = None
         self._reader: Optional[Reader] = None  # of the one that serves
         self._received = 0  # bytes that this reader has handed over
@@ -85,23 +87,23 @@ class Pool:
         self._wake_read, self._wake_write = os.pipe()
         for descriptor in (self._wake_read, self._wake_write):
             os.set_blocking(descriptor, False)
-        inherited = _thawed(leftover)
+        inherited = parse(leftover)
         self._sources = [_Source(one.source) for one in sources]
         self._used = self._sources[:1] if when_failing == WAIT else self._sources
         for source, one in zip(self._sources, sources):
-            before = inherited.get(source.name, {})
-            source.bytes, source.failures = before.get("bytes", 0), before.get("failures", 0)
+            before = inherited.get(source.name, Left())
+            source.bytes, source.failures = before.count, before.failures
             if source not in self._used:
                 source.state, source.why = STANDBY, "guests wait for the first source of the list instead"
             elif one.tests == "none" and is_kernel(source.name):
                 source.why = "the kernel's generator is not ready yet"
             else:
-                proven = bool(before.get("proven"))
-                if proven:
-                    source.state, source.why, source.buffer = SOUND, "", before["buffer"]
-                    source.received = len(source.buffer)
+                if before.proven:
+                    source.state, source.why, source.buffer = SOUND, "", before.waiting
+                    source.received = len(before.waiting)
                     source.bytes += source.received
-                source.reader = Reader(source.name, one.tests != "none", conditioning, proven, self._post, timing)
+                tests = one.tests != "none"
+                source.reader = Reader(source.name, tests, conditioning, before.proven, self._post, timing)
                 source.reader.given = source.received
         self._choose()
         readers = [source.reader for source in self._sources if source.reader]
@@ -116,38 +118,57 @@ class Pool:
         """Exactly so many bytes, which nobody else gets; not more than ``available``."""
         at = self._at
         end = at + size
-        if end > self._end:
-            return self._take_more(size)
+        if end > self._mark:
+            return self._pass_mark(size)
         self._at = end
         self.available -= size
         return self._ready[at:end]
 
-    def _take_more(self, size: int) -> bytes:
+    def _pass_mark(self, size: int) -> bytes:
         source = self._serving
-        if source is None or source.reader is not None:
+        if source is not None and source.reader is None:
+            self._fetch(source, size)
+        elif size > self.available:
             raise RngError(f"{size} bytes were taken where {self.available} are available")
+        else:
+            self._at += size
+            self.available -= size
+            data = self._ready[self._at - size : self._at]
+            self._let_read()
+            return data
+        return self.take(size)
+
+    def _fetch(self, source: _Source, size: int) -> None:
         fresh = kernel_random(max(size, _CHUNK))
         if fresh is None:  # it has been ready before, and that does not end
             raise RngError("the kernel's generator is not ready any more")
         source.bytes += len(fresh)
         self._hold(self._ready[self._at :] + fresh)
-        return self.take(size)
 
     def refill(self) -> None:
-        """Once in every pass: forget what was handed out, and let the reader go on when there is room."""
+        """Once in every pass: forget what was handed out."""
         if self._news:
             self._collect()
         if self._at:
             self._hold(self._ready[self._at :])
-        reader = self._reader
-        if reader is not None:
-            reader.taken = self._received - self.available
-            if reader.full and reader.given - reader.taken <= reader.ahead // 2:
-                reader.more()
 
     def _hold(self, data: bytes) -> None:
-        self._ready, self._at, self._end = data, 0, len(data)
+        self._ready, self._at, self._mark = data, 0, len(data)
         self.available = PLENTY if self._reader is None and self._serving is not None else len(data)
+        self._let_read()
+
+    def _let_read(self) -> None:
+        """Tell the reader how much has been taken, and put the mark where that has to be told again."""
+        reader = self._reader
+        if reader is None:
+            return
+        reader.taken = self._received - self.available
+        enough = reader.ahead // 2
+        if reader.full and reader.given - reader.taken <= enough:
+            reader.more()
+        self._mark = len(self._ready)
+        if self.available > enough:
+            self._mark -= enough
 
     # Everything else
 
@@ -185,16 +206,19 @@ class Pool:
     def leftover(self) -> bytes:
         """What a Pool of the program that replaces this one begins with: bytes of sound slow sources, and counters."""
         self._collect()
-        header, data = {}, []
+        left = {}
         for source in self._sources:
             proven = source.state == SOUND and source.reader is not None
-            held = (self._ready[self._at :] if source is self._serving else source.buffer) if proven else b""
+            waiting = self._ready[self._at :] if source is self._serving else source.buffer
             handed_out = source.bytes - self._held(source)
-            header[source.name] = {
-                "bytes": handed_out, "failures": source.failures, "proven": proven, "size": len(held)
-            }  # fmt: skip
-            data.append(held)
-        return json.dumps(header).encode() + b"\n" + b"".join(data)
+            left[source.name] = Left(handed_out, source.failures, proven, waiting if proven else b"")
+        return render(left)
+
+    def retry(self) -> None:
+        """Try all sources that are cut off again now, also those that failed too often."""
+        for source in self._used:
+            if source.reader is not None:
+                source.reader.retry()
 
     def close(self) -> None:
         """End the threads. One that hangs in a read ends when that comes back, or with the process."""
@@ -217,7 +241,7 @@ class Pool:
 
     def _held(self, source: _Source) -> int:
         """Bytes of it that wait."""
-        return self._end - self._at if source is self._serving else len(source.buffer)
+        return len(self._ready) - self._at if source is self._serving else len(source.buffer)
 
     def _post(self) -> None:
         """Called by threads: there is something to collect."""
@@ -303,20 +327,3 @@ class Pool:
         elif not self._said_waiting and all(source.state != STARTING for source in self._used):
             self._said_waiting = True
             self._events.append(Event("waiting", "", "no source is sound: guests wait"))
-
-
-def _thawed(leftover: bytes) -> Dict[str, Dict[str, Any]]:
-    """What leftover() wrote, by source; nothing where it cannot be understood."""
-    head, dummy, rest = leftover.partition(b"\n")
-    sources: Dict[str, Dict[str, Any]] = {}
-    try:
-        for name, one in json.loads(head or b"{}").items():
-            size = int(one["size"])
-            sources[name] = {
-                "bytes": int(one["bytes"]), "failures": int(one["failures"]), "proven": one["proven"] is True,
-                "buffer": rest[:size],
-            }  # fmt: skip
-            rest = rest[size:]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return {}
-    return sources

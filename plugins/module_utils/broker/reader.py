@@ -89,6 +89,7 @@ class Reader:
         self._since: Optional[float] = None  # when the read began that has not come back
         self._stalled = False
         self._stopping = False
+        self._retry = False
         self._failures: Deque[float] = deque()
         self._current = ""  # the kernel's hardware RNG
         self._looked = 0.0
@@ -115,6 +116,13 @@ class Reader:
     def more(self) -> None:
         """Bytes were taken: there may be room again."""
         with self._lock:
+            self._lock.notify()
+
+    def retry(self) -> None:
+        """Forget that it was cut off, and how often: try again now."""
+        with self._lock:
+            self._failures.clear()
+            self._retry = True
             self._lock.notify()
 
     def look(self, now: float) -> None:
@@ -279,7 +287,7 @@ class Reader:
         return f"{count} of {limit} failures in {hours:g} h; tried again after {pause:g} s"
 
     def _wait(self, seconds: Optional[float]) -> None:
-        """Until the time is over or the reader is to stop."""
-        poll = select.poll()
-        poll.register(self._ended, select.POLLIN)
-        poll.poll(None if seconds is None else seconds * 1000)
+        """Until the time is over, somebody asks for another attempt, or the reader is to stop."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._stopping or self._retry, seconds)
+            self._retry = False

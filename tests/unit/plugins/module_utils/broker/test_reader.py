@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -181,6 +183,16 @@ def test_after_three_failures_it_stays_cut_off(pipe: tuple[str, int], heard: Hea
     assert os.read(feed, 3000) == NOISE[:3000], "it was not even read"
 
 
+def test_a_source_that_stays_cut_off_can_be_tried_again(pipe: tuple[str, int], heard: Heard) -> None:
+    path, feed = pipe
+    one = heard.start(path, timing=Timing(stalled=1000, failed=1000, failures=1))
+    write(feed, bytes(LEAST))
+    heard.state(one, FAILED)
+    one.retry()
+    write(feed, NOISE[: START_UP + 100])
+    assert heard.bytes(one, 100) == NOISE[START_UP : START_UP + 100]
+
+
 def test_old_failures_do_not_count(pipe: tuple[str, int], heard: Heard) -> None:
     path, feed = pipe
     one = heard.start(path, timing=Timing(failed=0.01, within=0.0))
@@ -333,3 +345,36 @@ def test_stopping_twice(heard: Heard) -> None:
     one = heard.start("/dev/urandom")
     one.stop()
     one.stop()
+
+
+# Two programs in one: the second is what the first becomes, while a thread hangs in a read that nothing ends.
+HANGS = """
+import os, sys, time
+from ansible_collections.fleet.rng.plugins.module_utils.broker import pool, reader
+from ansible_collections.fleet.rng.plugins.module_utils.broker.config import SourceConfig
+
+ends, hung = os.pipe(), []
+def read(self, descriptor, size):
+    hung.append(descriptor)
+    return os.read(ends[0], size)
+reader.Reader._read = read
+one = pool.Pool([SourceConfig("/dev/urandom", "hardware"), SourceConfig("getrandom", "none")])
+while not hung:
+    time.sleep(0.001)
+assert len(one.take(64)) == 64
+if sys.argv[1] == "close":
+    one.close()
+if len(sys.argv) > 2:
+    os.execv(sys.executable, [sys.executable, "-c", "import os; print(sorted(os.listdir('/proc/self/fd'))[:-1])"])
+print("ends")
+"""
+
+
+@pytest.mark.parametrize(("become", "said"), [([], "ends\n"), (["x"], "['0', '1', '2']\n")])
+@pytest.mark.parametrize("close", ["close", "leave open"])
+def test_a_thread_that_hangs_keeps_the_process_from_nothing(close: str, become: list[str], said: str) -> None:
+    """As in a read of /dev/hwrng, which no poll tells of beforehand. A new program inherits none of its descriptors."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", HANGS, close, *become]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (ran.stdout, ran.stderr, ran.returncode) == (said, "", 0)
