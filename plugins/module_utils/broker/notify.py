@@ -23,11 +23,9 @@ from ..text import printable
 
 LONGEST_NAME = 255  # characters of a descriptor's name
 
-# Worth another try later; with ECONNREFUSED and ENOENT systemd is just being replaced.
-_LATER = (
-    *(errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS),
-    *(errno.ECONNREFUSED, errno.ENOENT),
-)
+_UNCONNECTED = (errno.ECONNREFUSED, errno.ENOTCONN)
+# Worth another try later; with the last ones systemd is just being replaced.
+_LATER = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS, *_UNCONNECTED, errno.ENOENT)
 
 
 class Notifier:
@@ -43,6 +41,7 @@ class Notifier:
         self._socket: Optional[socket.socket] = None
         self._waiting: Dict[Tuple[str, str], Tuple[bytes, int]] = {}
         self._next = 0.0
+        self._connected = False
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         if self._address:
             try:
@@ -56,6 +55,13 @@ class Notifier:
     def __bool__(self) -> bool:
         """Whether there is somebody to be told."""
         return self._socket is not None
+
+    def fileno(self) -> int:
+        """Writable when a ``flush`` is worth it (to be watched for the edge); -1 when nobody is to be told.
+
+        systemd's queue may be as short as ten messages, and what has not been stored is lost in a crash.
+        """
+        return self._socket.fileno() if self._socket else -1
 
     @property
     def waiting(self) -> int:
@@ -148,13 +154,27 @@ class Notifier:
         rights: List[Tuple[int, int, bytes]] = []
         if fd >= 0:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]).tobytes())]
-        try:
-            self._socket.sendmsg([message], rights, socket.MSG_NOSIGNAL, self._address)
-        except OSError as error:
-            if error.errno in _LATER:
-                return False
-            self.lost += 1
+        code = self._try(message, rights)
+        if code in _UNCONNECTED:  # the first time; or systemd was replaced
+            self._connected = False
+            code = self._try(message, rights)
+        if code in _LATER:
+            return False
+        self.lost += bool(code)
         return True
+
+    def _try(self, message: bytes, rights: List[Tuple[int, int, bytes]]) -> int:
+        """Send it and return 0, or the number of the error. Only a connected socket tells when there is room again."""
+        if not self._socket:
+            return 0
+        try:
+            if not self._connected:
+                self._socket.connect(self._address)
+                self._connected = True
+            self._socket.sendmsg([message], rights, socket.MSG_NOSIGNAL)
+        except OSError as error:
+            return error.errno or errno.EIO
+        return 0
 
 
 def _address(given: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import contextlib
 import os
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -125,6 +126,7 @@ def test_an_abstract_socket() -> None:
 def test_nobody_wants_to_hear(environ: dict[str, str]) -> None:
     notifier = Notifier({**environ, "WATCHDOG_USEC": "1000000"})
     assert not notifier
+    assert notifier.fileno() == -1
     notifier.ready()
     notifier.status("x")
     notifier.reloading()
@@ -205,6 +207,26 @@ def test_a_full_socket_gets_the_rest_later(manager: Listening, notifier: Notifie
             *("FDNAME=one", "FDNAME=two", "RELOADING=1", "READY=1", "STATUS=last"),
         ]
     assert notifier.lost == 0
+
+
+def test_room_for_the_rest_is_told(manager: Listening, notifier: Notifier, fill: Callable[[], None]) -> None:
+    """As an edge, without anything that has to be changed whenever something waits."""
+    with contextlib.closing(select.epoll()) as epoll, socket.socket() as kept:
+        epoll.register(notifier.fileno(), select.EPOLLOUT | select.EPOLLET)
+        notifier.ready()
+        fill()
+        for number in range(30):
+            notifier.store(f"c{number}", kept.fileno())
+        assert notifier.waiting == 30
+        epoll.poll(0)
+        assert epoll.poll(0) == []
+        heard: list[str] = []
+        while notifier.waiting:
+            heard += manager.all()
+            assert epoll.poll(10) != []
+            notifier.flush()
+        heard += manager.all()
+    assert [text for text in heard if "FD" in text] == [f"FDSTORE=1\nFDNAME=c{number}" for number in range(30)]
 
 
 def test_the_next_word_brings_what_waits(manager: Listening, notifier: Notifier, fill: Callable[[], None]) -> None:
