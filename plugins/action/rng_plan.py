@@ -8,19 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.arguments import validate
 from ansible_collections.fleet.rng.plugins.plugin_utils.capabilities import capabilities_of
-from ansible_collections.fleet.rng.plugins.plugin_utils.plan import Hypervisor, InventoryGuest, Settings, make_plan
-from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
-    DEFAULTS,
-    HOST_FIELDS,
-    KNOWN_VARIABLES,
-    PREFIX,
-    Untemplated,
-)
+from ansible_collections.fleet.rng.plugins.plugin_utils.inventory_variables import Brokers, Variables
+from ansible_collections.fleet.rng.plugins.plugin_utils.plan import Hypervisor, Settings, make_plan
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "hosts": {"type": "list", "elements": "str"},
@@ -52,22 +46,25 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(mistakes)
         groups: Mapping[str, list[str]] = task_vars["groups"]
         hosts = task_vars["ansible_play_batch"] if options["hosts"] is None else options["hosts"]
-        variables = _Variables(self._task, self._templar, task_vars["hostvars"])
+        variables = Variables(self._task, self._templar, task_vars["hostvars"])
+        brokers = Brokers(variables, self._loader)
         unknown = [name for name in hosts if name not in task_vars["hostvars"]]
         if unknown:
             raise AnsibleActionFail(
                 f"hosts: not in the inventory: {', '.join(printable(name, 80) for name in unknown)}"
             )
         registered = (options["observation"], options["source_tests"])
-        planned = {name: variables.hypervisor(name, *registered) for name in hosts}
+        planned = {name: variables.hypervisor(name, *registered, brokers) for name in hosts}
         others = dict.fromkeys([*groups.get(options["hypervisors"], ()), *_reached(planned.values(), groups)])
+        guests = [variables.guest(name, options["uuid_variable"]) for name in groups.get(options["guests"], ())]
+        brokers.know({*planned, *others}, guests)
         plan = make_plan(
             list(hosts),
             [
                 *planned.values(),
                 *(variables.hypervisor(name, *registered) for name in others if name not in planned),
             ],
-            [variables.guest(name, options["uuid_variable"]) for name in groups.get(options["guests"], ())],
+            guests,
             Settings(
                 capabilities_of,
                 uuid_variable=options["uuid_variable"],
@@ -101,47 +98,3 @@ def _groups_within(groups: Mapping[str, list[str]], guests: str) -> dict[str, li
     """The inventory groups that hold guests and nothing else."""
     known = set(groups.get(guests, ()))
     return {name: hosts for name, hosts in groups.items() if hosts and known.issuperset(hosts)}
-
-
-def _unknown(variables: Mapping[str, Any], *named_by_options: str) -> tuple[str, ...]:
-    """The variables that begin like ours and mean nothing: most likely a mistake in writing."""
-    ours = (name for name in variables if name.startswith(PREFIX))
-    return tuple(name for name in ours if name not in KNOWN_VARIABLES and name not in named_by_options)
-
-
-class _Variables:
-    """The policy variables of inventory hosts, each templated with that host's own variables, and no others."""
-
-    def __init__(self, task: Any, templar: Any, hostvars: Any) -> None:
-        self._task = task
-        self._templar = templar
-        self._hostvars = hostvars
-
-    def hypervisor(self, name: str, observation: str, tests: str) -> Hypervisor:
-        """With what the play, its roles and this task set: hypervisors are the hosts that the play is about."""
-        # hostvars leaves those out, hence the variable manager, as for any task that runs on that host.
-        host = self._hostvars._inventory.get_host(name)
-        variables = self._task.get_variable_manager().get_vars(
-            play=self._task.get_play(), host=host, task=self._task, include_hostvars=False
-        )
-        policy = self._policy(variables, (*DEFAULTS, *HOST_FIELDS))
-        unknown = _unknown(variables, observation, tests)
-        return Hypervisor(name, policy, variables.get(observation), unknown, variables.get(tests))
-
-    def guest(self, name: str, uuid_variable: str) -> InventoryGuest:
-        variables = self._hostvars.raw_get(name)
-        uuid = self._value(uuid_variable, variables) if variables.get(uuid_variable) is not None else None
-        return InventoryGuest(name, self._policy(variables, DEFAULTS), uuid, _unknown(variables, uuid_variable))
-
-    def _policy(self, variables: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-        return {name: self._value(PREFIX + name, variables) for name in names if PREFIX + name in variables}
-
-    def _value(self, name: str, variables: Mapping[str, Any]) -> Any:
-        value = variables[name]
-        if not isinstance(value, str | list | dict):
-            return value
-        try:
-            templar = self._templar.copy_with_new_env(available_variables={**variables, "hostvars": self._hostvars})
-            return templar.template(value)
-        except AnsibleError as error:
-            return Untemplated(printable(str(error), 300))

@@ -32,8 +32,8 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     PREFIX,
     UNMANAGED,
     Layer,
-    Override,
     Policy,
+    Sockets,
     budget_share,
     check_config_dir,
     check_hypervisor,
@@ -66,6 +66,7 @@ class Hypervisor:
     observation: Any = None
     unknown: tuple[str, ...] = ()  # variables of it that look like ours, and are not
     tests: Any = None
+    sockets: Sockets | None = None  # of its broker
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,12 @@ def _plan_host(
     layer = Layer.of_hypervisor(name, variables)
     for candidate in candidates:
         if not candidate.refused and not candidate.aside:
-            _settle_policy(candidate, layer, overrides, own, capabilities.max_bytes, remove)
+            guest = None if candidate.inventory is None else own[candidate.inventory]
+            given = candidate.guest.given_name, layer, overrides, guest, capabilities.max_bytes, remove
+            try:
+                candidate.policy = resolve(*given, hypervisor.sockets)
+            except RngError as error:
+                candidate.refused = str(error)
         device = None if candidate.policy is None else candidate.policy.device
         if device is not None and not candidate.guest.error:
             candidate.refused = migration.refusal(rules, name, candidate.guest.name, device.source)
@@ -252,7 +258,8 @@ def _policies(hypervisor: Hypervisor, own: Mapping[str, Layer], settings: Settin
         return []
     capabilities = settings.capabilities(_hypervisor_facts(hypervisor.observation))
     groups = {name: [own[guest] for guest in guests] for name, guests in settings.groups.items()}
-    return named_devices(Layer.of_hypervisor(hypervisor.name, hypervisor.variables), groups, capabilities.max_bytes)
+    layer = Layer.of_hypervisor(hypervisor.name, hypervisor.variables)
+    return named_devices(layer, groups, capabilities.max_bytes, hypervisor.sockets)
 
 
 def _hypervisor_facts(observation: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -261,21 +268,6 @@ def _hypervisor_facts(observation: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(facts, Mapping):
         raise HypervisorError("the observation does not say which kind of hypervisor it is of")
     return facts
-
-
-def _settle_policy(
-    candidate: _Candidate,
-    layer: Layer,
-    overrides: Sequence[Override],
-    own: Mapping[str, Layer],
-    max_bytes: int,
-    remove: bool,
-) -> None:
-    try:
-        guest = None if candidate.inventory is None else own[candidate.inventory]
-        candidate.policy = resolve(candidate.guest.given_name, layer, overrides, guest, max_bytes, remove)
-    except RngError as error:
-        candidate.refused = str(error)
 
 
 def _wanting(candidates: list[_Candidate], most: int) -> dict[int, Wanting]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
-from ansible_collections.fleet.rng.plugins.plugin_utils.policy import Layer, resolve
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import Layer, Sockets, resolve
 
 DEFAULT = "default"
 
@@ -19,7 +19,10 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def named_devices(
-    hypervisor: Layer, groups: Mapping[str, Iterable[Layer]], max_bytes_limit: int
+    hypervisor: Layer,
+    groups: Mapping[str, Iterable[Layer]],
+    max_bytes_limit: int,
+    sockets: Sockets | None = None,
 ) -> list[dict[str, Any]]:
     """``{name, device}`` for the hypervisor's own policy, and for each group whose guests all share one device.
 
@@ -27,9 +30,12 @@ def named_devices(
     no file name. Overrides and budgets concern guests that exist, so they do not count.
 
     :param groups: the variables of the inventory guests of each group.
+    :param sockets: of the broker, as in resolve().
     """
     members: dict[str, Iterable[Layer | None]] = {name: groups[name] for name in sorted(groups) if name != DEFAULT}
-    shared = {name: _shared(hypervisor, own, max_bytes_limit) for name, own in {DEFAULT: [None], **members}.items()}
+    shared = {
+        name: _shared(hypervisor, own, max_bytes_limit, sockets) for name, own in {DEFAULT: [None], **members}.items()
+    }
     return [
         {"name": name, "device": device.to_wire()}
         for name, device in shared.items()
@@ -37,9 +43,13 @@ def named_devices(
     ]
 
 
-def _shared(hypervisor: Layer, members: Iterable[Layer | None], max_bytes_limit: int) -> RngDevice | None:
+def _shared(
+    hypervisor: Layer, members: Iterable[Layer | None], max_bytes_limit: int, sockets: Sockets | None
+) -> RngDevice | None:
     try:
-        devices = {resolve("", hypervisor, own=own, max_bytes_limit=max_bytes_limit).device for own in members}
+        devices = {
+            resolve("", hypervisor, own=own, max_bytes_limit=max_bytes_limit, sockets=sockets).device for own in members
+        }
     except RngError:
         return None
     return devices.pop() if len(devices) == 1 else None

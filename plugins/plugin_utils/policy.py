@@ -12,10 +12,10 @@ Only the value that wins is checked, so a bad value harms just the guests that d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeGuard
 
 from ansible_collections.fleet.rng.plugins.module_utils.device import (
     DEFAULT_MAX_BYTES,
@@ -68,8 +68,20 @@ ROLE_FIELDS = (
     *("source_test", "source_tests", "audit_sources"),
     *("observation", "plan", "result", "proof", "inside", "verification"),
 )
-KNOWN_VARIABLES = tuple(PREFIX + name for name in (*DEFAULTS, *HOST_FIELDS, *ROLE_FIELDS))
+# Of the broker: what groups of guests set, what hypervisors set, and what only its role reads.
+BROKER, BROKER_PREFIX = "broker", "rng_broker_"
+BROKER_FIELDS = (
+    *("rate", "ceil", "burst", "priority", "host_rate", "classes"),
+    *("state", "sources", "when_failing", "conditioning", "accept_entropy", "socket_group", "socket_mode", "clients"),
+    *("clients_per_socket", "control_group", "control_mode", "user", "metrics_file", "service", "become"),
+    *("guests", "hypervisors", "python", "apparmor", "disconnect", "timeout"),
+)
+KNOWN_VARIABLES = (
+    *(PREFIX + name for name in (*DEFAULTS, *HOST_FIELDS, *ROLE_FIELDS)),
+    *(BROKER_PREFIX + name for name in BROKER_FIELDS),
+)
 MEASURED, DEFAULT_SHARE = "measured", 50  # a budget that is a percentage of what the sources give
+Sockets = Callable[[str, str | None], tuple[str, str]]
 DEVICE_FIELDS = ("source", "max_bytes", "period", "model", "driver")
 MAX_WEIGHT = 1_000_000
 
@@ -90,6 +102,7 @@ class Layer:
     origin: str
     values: Mapping[str, Any]
     variables: bool = True  # whether each field is an inventory variable of its own
+    guest: str | None = None  # the inventory host, where they are the values of one guest
 
     def words(self, name: str) -> str:
         return f"{self.origin}: {PREFIX}{name}" if self.variables else self.origin
@@ -100,7 +113,7 @@ class Layer:
 
     @classmethod
     def of_guest(cls, inventory_name: str, variables: Mapping[str, Any]) -> Layer:
-        return cls(f"guest {printable(inventory_name, 80)}", variables)
+        return cls(f"guest {printable(inventory_name, 80)}", variables, guest=inventory_name)
 
 
 COLLECTION = Layer("collection default", DEFAULTS, variables=False)
@@ -160,12 +173,14 @@ def resolve(
     own: Layer | None = None,
     max_bytes_limit: int = MAX_BYTES,
     remove: bool = False,
+    sockets: Sockets | None = None,
 ) -> Policy:
     """The policy of the guest that its hypervisor calls ``guest``.
 
     Every override that matches applies, in the order of the list: of two that set the same field the later one wins.
 
     :param remove: whether the hypervisor's guests lose their RNG whatever they ask for, unless they are unmanaged.
+    :param sockets: turns a source that asks for the broker, and the inventory name, into a source and into words.
     """
     matching = [override for override in overrides if override.applies_to(guest)]
     for override in matching:
@@ -184,7 +199,7 @@ def resolve(
         return Policy(ABSENT, restart=restart, origin={"state": hypervisor.words("remove"), **chosen.origins(*said)})
     if state != PRESENT:
         return Policy(state, restart=restart, origin=chosen.origins("state", *said))
-    device = chosen.device(max_bytes_limit)
+    device = chosen.device(max_bytes_limit, sockets, None if own is None else own.guest)
     min_bytes = chosen.number("min_bytes", 0, max_bytes_limit)
     ceiling = device.rate.max_bytes
     if ceiling is not None and min_bytes > ceiling:
@@ -259,6 +274,7 @@ class _Chosen:
     """The winning layer of each field."""
 
     def __init__(self, layers: list[Layer]) -> None:
+        self._class = ""
         self._layers = {
             name: next(layer for layer in reversed(layers) if layer.values.get(name) is not None) for name in DEFAULTS
         }
@@ -267,7 +283,10 @@ class _Chosen:
         return self._layers[name].words(name)
 
     def origins(self, *names: str) -> dict[str, str]:
-        return {name: self.words(name) for name in names}
+        found = {name: self.words(name) for name in names}
+        if self._class and "source" in found:
+            found["source"] += f", {self._class}"
+        return found
 
     def _blame(self, name: str) -> str:
         """The variable's name in an error: overrides and defaults have no variable of their own for a field."""
@@ -288,11 +307,27 @@ class _Chosen:
     def number(self, name: str, low: int, high: int) -> int:
         return whole_number(self._blame(name), self._value(name), low, high)
 
-    def device(self, max_bytes_limit: int) -> RngDevice:
+    def device(self, max_bytes_limit: int, sockets: Sockets | None, guest: str | None) -> RngDevice:
+        values = {name: self._value(name) for name in DEVICE_FIELDS}
         try:
-            return RngDevice.from_wire({name: self._value(name) for name in DEVICE_FIELDS}, max_bytes_limit)
+            if sockets is not None and is_broker(values["source"]):
+                values["source"], self._class = self._socket(sockets, values["source"], guest)
+            return RngDevice.from_wire(values, max_bytes_limit)
         except InvalidValueError as error:
             raise InvalidValueError(self._blame(error.variable), error.given, error.allowed) from error
+
+    def _socket(self, sockets: Sockets, word: str, guest: str | None) -> tuple[str, str]:
+        try:
+            return sockets(word, guest)
+        except InvalidValueError as error:
+            raise InvalidValueError("source", error.given, error.allowed) from error
+        except RngError as error:
+            raise RngError(f"{self._blame('source')}: {word}: {error}") from error
+
+
+def is_broker(source: object) -> TypeGuard[str]:
+    """Whether a source asks for the broker, in words that may be wrong."""
+    return isinstance(source, str) and (source == BROKER or source.startswith(BROKER + ":"))
 
 
 def usable(variable: str, value: object) -> None:

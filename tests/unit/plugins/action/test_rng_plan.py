@@ -21,6 +21,7 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible_collections.fleet.rng.plugins.action.rng_plan import ARGUMENT_SPEC, ActionModule
 from ansible_collections.fleet.rng.plugins.modules import rng_plan as twin
+from ansible_collections.fleet.rng.plugins.plugin_utils import inventory_variables
 
 INVENTORY = """
 [hypervisors]
@@ -201,3 +202,51 @@ def test_a_measured_budget_reads_the_tests_of_each_hypervisor(run: Runner) -> No
     assert (hosts["hv1"]["error"], hosts["hv1"]["budget"]["bytes_per_second"]) == (None, 2048)
     hosts = run({}, None, inventory)["plan"]["hosts"]
     assert [hosts[name]["untested"] for name in ("hv1", "hv2")] == [["/dev/urandom"]] * 2
+
+
+BROKEN = """
+[hypervisors]
+hv1 virtio_rng_source=broker
+hv2 virtio_rng_source=broker:extra rng_broker_classes="{{ {name: {'rate': 5}} }}" name=extra rng_broker_rtae=5
+[gold]
+web1
+web2 virtio_rng_source=broker
+[silver]
+web2
+[gold:vars]
+rng_broker_rate="{{ no_such_variable }}"
+[silver:vars]
+rng_broker_priority=1
+[guests:children]
+gold
+silver
+"""
+
+
+def test_sources_of_the_broker(run: Runner) -> None:
+    plan = run({"policies": True}, inventory=BROKEN)["plan"]
+    hosts = plan["hosts"]
+    gold, stranger = hosts["hv1"]["guests"]
+    assert gold["wanted"]["source"] == "egd+unix:/run/virtrngd/gold.sock"
+    assert gold["from"]["source"] == "hypervisor hv1: virtio_rng_source, class gold of its group"
+    assert stranger["wanted"]["source"] == "egd+unix:/run/virtrngd/default.sock"
+    assert [one["name"] for one in hosts["hv1"]["policies"]] == ["default"]
+    (refused,) = hosts["hv2"]["refused"]
+    assert refused["reason"] == (
+        "guest web2: virtio_rng_source: broker: it is in 2 groups that are classes of the broker, gold, silver; "
+        "name the one that is meant, as in broker:gold"
+    )
+    assert [device["source"] for device in hosts["hv2"]["devices"]] == ["egd+unix:/run/virtrngd/extra.sock"]
+    assert plan["warnings"] == [
+        "rng_broker_rtae is no variable of this collection (hv2); did you mean rng_broker_rate?"
+    ]
+
+
+def test_where_nobody_asks_for_a_broker_no_group_is_read(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*args: Any, **options: Any) -> None:
+        raise AssertionError(args, options)
+
+    monkeypatch.setattr(inventory_variables, "inventory_groups", nobody)
+    assert len(run({"policies": True})["plan"]["hosts"]["hv1"]["devices"]) == 2
+    with pytest.raises(AssertionError):
+        run({}, inventory=BROKEN)

@@ -49,3 +49,16 @@ def test_a_group_whose_name_is_no_file_name_or_is_taken_has_none(name: str) -> N
 
 def test_a_hypervisor_with_a_bad_value_leaves_the_groups_that_set_their_own() -> None:
     assert names_and_bytes({"max_bytes": 0}, web=[FAST], db=[{}]) == {"web": 4096}
+
+
+def test_a_group_whose_guests_share_a_class_of_the_broker_has_its_socket() -> None:
+    def sockets(dummy: str, guest: str | None) -> tuple[str, str]:
+        return f"egd+unix:/run/virtrngd/{'gold' if guest in ('g1', 'g2') else 'default'}.sock", ""
+
+    groups = {"gold": ["g1", "g2"], "mixed": ["g1", "x1"]}
+    members = {name: [Layer.of_guest(guest, {}) for guest in guests] for name, guests in groups.items()}
+    found = named_devices(Layer.of_hypervisor("hv1", {"source": "broker"}), members, LIMIT, sockets)
+    assert {entry["name"]: entry["device"]["source"] for entry in found} == {
+        "default": "egd+unix:/run/virtrngd/default.sock",
+        "gold": "egd+unix:/run/virtrngd/gold.sock",
+    }

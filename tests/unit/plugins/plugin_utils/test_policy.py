@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -135,3 +136,64 @@ def test_every_variable_of_the_role_is_known() -> None:
     named = set(re.findall("^(virtio_rng_[a-z_]+):", defaults.read_text(encoding="utf-8"), re.M))
     assert len(named) > 20
     assert named <= set(KNOWN_VARIABLES)
+
+
+def test_every_variable_of_the_brokers_role_is_known() -> None:
+    """What it registers as well, since a plan may follow in the same run."""
+    role = Path(__file__).parents[4] / "roles/rng_broker"
+    files = [*role.glob("defaults/*.yml"), *role.glob("tasks/*.yml")]
+    named = set(re.findall(r"\b(?<!__)(rng_broker_[a-z_]+)\b", "".join(file.read_text("utf-8") for file in files)))
+    assert named <= {*KNOWN_VARIABLES, "rng_broker_config"}
+
+
+def sockets(word: str, guest: str | None) -> tuple[str, str]:
+    """Of a broker that has the class gold, where web1 is."""
+    if word == "broker" and guest == "both":
+        raise RngError("it is in 2 groups")
+    if word not in ("broker", "broker:gold"):
+        raise InvalidValueError("", word, "broker, or broker:gold")
+    return f"egd+unix:/run/virtrngd/{'gold' if guest == 'web1' else 'default'}.sock", f"class of {guest}"
+
+
+@pytest.mark.parametrize(
+    ("hypervisor", "override", "own", "source", "words"),
+    [
+        ({}, None, ("web1", {"source": "broker"}), "gold", "guest web1: virtio_rng_source, class of web1"),
+        ({"source": "broker"}, None, ("web1", {}), "gold", "hypervisor hv1: virtio_rng_source, class of web1"),
+        ({"source": "broker"}, None, None, "default", "hypervisor hv1: virtio_rng_source, class of None"),
+        ({}, "broker:gold", None, "default", "virtio_rng_overrides[0] of hv1 (match *), class of None"),
+    ],
+)
+def test_a_source_that_asks_for_the_broker(
+    hypervisor: dict[str, Any], override: str | None, own: tuple[str, dict[str, Any]] | None, source: str, words: str
+) -> None:
+    overrides = parse_overrides("hv1", [{"match": "*", "source": override}] if override else [])
+    layer = None if own is None else Layer.of_guest(*own)
+    policy = resolve("vm-1", Layer.of_hypervisor("hv1", hypervisor), overrides, layer, sockets=sockets)
+    assert policy.device is not None
+    assert str(policy.device.source) == f"egd+unix:/run/virtrngd/{source}.sock"
+    assert policy.origin["source"] == words
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("broker", "guest both: virtio_rng_source: broker: it is in 2 groups"),
+        ("broker:none", "guest both: virtio_rng_source: 'broker:none' is not valid; allowed: broker, or broker:gold"),
+    ],
+)
+def test_a_broker_that_cannot_serve_names_the_variable(source: str, message: str) -> None:
+    with pytest.raises(RngError) as caught:
+        resolve("both", Layer.of_hypervisor("hv1", {}), (), Layer.of_guest("both", {"source": source}), sockets=sockets)
+    assert str(caught.value) == message
+
+
+def test_no_broker_is_asked_for_other_sources_or_for_guests_that_have_no_device() -> None:
+    def nobody(word: str, guest: str | None) -> tuple[str, str]:
+        raise AssertionError((word, guest))
+
+    for values in ({"source": "/dev/urandom"}, {"source": "broker", "state": "absent"}, {"source": "brokers"}):
+        with contextlib.suppress(InvalidValueError):
+            resolve("web1", Layer.of_hypervisor("hv1", values), sockets=nobody)
+    with pytest.raises(InvalidValueError, match="'broker' is not valid"):
+        resolve("web1", Layer.of_hypervisor("hv1", {"source": "broker"}))
