@@ -368,7 +368,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(HOSTILE, st.randoms(), st.booleans())
+@given(HOSTILE, st.randoms(use_true_random=True), st.booleans())
 def test_hostile_input_is_answered_exactly_and_harms_nobody(
     fuzzed: Fuzzed, pieces: list[bytes], noise: random.Random, leaves: bool
 ) -> None:
