@@ -166,7 +166,16 @@ def test_cutoffs_of_the_default() -> None:
 
 @pytest.mark.parametrize(
     ("quality", "bits"),
-    [("1024", 8.0), ("1000", 7.8125), ("320", 2.5), ("1", 0.5), ("0", CLAIM), ("", CLAIM), ("2048", CLAIM), ("x", CLAIM)],
+    [
+        ("1024", 8.0),
+        ("1000", 7.8125),
+        ("320", 2.5),
+        ("1", 0.5),
+        ("0", CLAIM),
+        ("", CLAIM),
+        ("2048", CLAIM),
+        ("x", CLAIM),
+    ],
 )
 def test_claims_of_the_kernel(quality: str, bits: float) -> None:
     assert continuous.claim(quality) == bits
