@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import signal
 import socket
 import time
@@ -101,6 +102,8 @@ class Daemon:
             sock.close()
         self._take_over(found, state)
         self._server.watch(self._pool.fileno(), self._wake)
+        if self._notifier:
+            self._server.watch(self._notifier.fileno(), self._tell, select.EPOLLOUT | select.EPOLLET)
         self._catch_signals()
 
     # What another process left to us
@@ -205,6 +208,10 @@ class Daemon:
         for event in self._pool.wake():
             say = self._log.notice if event.kind == "serving" else self._log.error
             say("source", state=event.kind, source=event.source, message=event.message)
+
+    def _tell(self) -> None:
+        """systemd has room for more."""
+        self._notifier.flush()
 
     def _publish(self) -> None:
         """Write the files that others read; what hinders that is said once."""
