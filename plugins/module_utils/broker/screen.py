@@ -53,6 +53,8 @@ def frame(previous: Optional[Status], current: Status, width: int, height: int, 
     if height:
         lines += [[]] * max(height - len(lines) - 1, 0)
         lines = lines[: height - 1]
+    else:
+        lines.append([])
     within, borrowed, left = style.bar
     lines.append([(f"{within} within its rate  {borrowed} borrowed  {left} left of its limit", FAINT)])
     return drawn(lines, width, style)
@@ -96,7 +98,7 @@ def _title(status: Status, clock: str = "", width: int = 0) -> Line:
 
 
 def _host(status: Status) -> Line:
-    waiting = sum(one["waiting"] for one in status["classes"] if _is_leaf(one, status))
+    waiting = sum(one["waiting"] for one in status["classes"])
     limit = f"may draw {amount(status['rate'])}/s" if status["rate"] is not None else "has no limit"
     line = [(f"The host {limit}; {status['clients']} clients, ", PLAIN), _waiting(f"{waiting} waiting", waiting)]
     for text, count in (
@@ -113,7 +115,7 @@ def _load(past: Past, status: Status, width: int, style: Style) -> Line:
     tops = [one for one in status["classes"] if one["parent"] is None]
     rates = [rate for rate in (past.rate(past.classes.get(one["name"]), one) for one in tops) if rate is not None]
     now = sum(rates) if rates else None
-    waiting = sum(one["waiting"] for one in status["classes"] if _is_leaf(one, status))
+    waiting = sum(one["waiting"] for one in status["classes"])
     of = f" of {amount(status['rate'])}/s" if status["rate"] is not None else "/s, no limit"
     said = f"  {_amount(now)}{of}   {status['clients']} clients, "
     line: Line = [("host  ", PLAIN)]
@@ -160,11 +162,12 @@ def _class_table(status: Status, width: int) -> List[Line]:
     name = _flexible(width, 63)
     heading = f"{'CLASS':<{name}}{'RATE/s':>10}{'LIMIT/s':>10}{'BYTES':>10}{'BORROWED':>10}{'CLIENTS':>8}{'WAITING':>8}"
     lines: List[Line] = [[(heading, TITLE)]]
+    clients, waiting = _below(status["classes"], "clients"), _below(status["classes"], "waiting")
     for depth, one in _in_order(status["classes"]):
         text = f"{amount(one['rate']):>10}{_limit(one['ceil']):>10}{amount(one['bytes']):>10}"
-        text += f"{amount(one['borrowed']):>10}{one['clients']:>8}"
+        text += f"{amount(one['borrowed']):>10}{clients[one['name']]:>8}"
         line = [(fitted("  " * depth + one["name"], name) + text, PLAIN)]
-        lines.append([*line, _waiting(f"{one['waiting']:>8}", one["waiting"])])
+        lines.append([*line, _waiting(f"{waiting[one['name']]:>8}", waiting[one["name"]])])
     return lines
 
 
@@ -176,7 +179,7 @@ def _guest_table(status: Status, width: int) -> List[Line]:
         pid = _NOTHING if one["pid"] is None else str(one["pid"])
         text = f"{pid:>8}{amount(one['bytes']):>10}{one['requests']:>10}{one['waits']:>8}"
         line = [(fitted(one["guest"], name) + " " + fitted(one["class"], 16) + text, PLAIN)]
-        lines.append([*line, _waiting(f"{_since(one['waiting']):>9}", one["waiting"])])
+        lines.append([*line, _waiting_since(one["waiting"])])
     return _with_rest(lines, status)
 
 
@@ -203,6 +206,7 @@ def _class_heading(width: int) -> Line:
 
 def _class_rows(past: Past, status: Status, width: int, style: Style) -> List[Row]:
     known = {one["name"]: one for one in status["classes"]}
+    waiting = _below(status["classes"], "waiting")
     name = _flexible(width, 65)
     rows: List[Row] = []
     for depth, one in _in_order(status["classes"]):
@@ -214,8 +218,9 @@ def _class_rows(past: Past, status: Status, width: int, style: Style) -> List[Ro
         line.append((f"{_amount(now):>9}{amount(one['rate']):>9}{_limit(limit):>10} ", PLAIN))
         line += _bar(now, one["rate"], limit, _BAR, style)
         line.append((f"{_amount(borrowed) if borrowed else _NOTHING:>11}", EXTRA if borrowed else FAINT))
-        line.append(_waiting(f"{one['waiting']:>8}", one["waiting"]))
-        rows.append(((float(one["waiting"]), now or 0.0), line))
+        waits = waiting[one["name"]]
+        line.append(_waiting(f"{waits:>8}", waits))
+        rows.append(((float(waits), now or 0.0), line))
     return rows
 
 
@@ -234,7 +239,7 @@ def _guest_rows(past: Past, status: Status, width: int) -> List[Row]:
         shown = _NOTHING if requests is None else f"{requests:.0f}"
         line = [(f"{fitted(one['guest'], name)}{_amount(now):>9} {fitted(one['class'], 16)}", PLAIN)]
         line.append((f"{amount(one['bytes']):>10}{shown:>7}{_share(past, before, one):>8}", PLAIN))
-        line.append(_waiting(f"{_since(one['waiting']):>9}", one["waiting"]))
+        line.append(_waiting_since(one["waiting"]))
         waiting = one["waiting"] or 0.0
         rows.append(((waiting if waiting >= _STUCK else 0.0, now or 0.0, waiting), line))
     rows.sort(key=lambda row: row[0], reverse=True)
@@ -276,8 +281,18 @@ def _in_order(classes: Sequence[Status]) -> List[Tuple[int, Status]]:
     return found
 
 
-def _is_leaf(one: Status, status: Status) -> bool:
-    return all(other["parent"] != one["name"] for other in status["classes"])
+def _below(classes: Sequence[Status], counter: str) -> Dict[str, int]:
+    """Per class the sum of what is counted where guests are: in it and in all classes below it."""
+    sums = {one["name"]: 0 for one in classes}
+    parents = {one["name"]: one["parent"] for one in classes}
+    for one in classes:
+        step: Optional[str] = one["name"]
+        for dummy in classes:
+            if step not in sums:
+                break
+            sums[step] += one[counter]
+            step = parents[step]
+    return sums
 
 
 def _scale(one: Status, known: Mapping[str, Status], rate: Optional[int]) -> Optional[int]:
@@ -303,8 +318,15 @@ def _bar(now: Optional[float], rate: int, limit: Optional[int], width: int, styl
     return [(within * own, GOOD), (borrowed * (used - own), EXTRA), (left * (width - used), FAINT)]
 
 
-def _waiting(text: str, waits: Optional[float]) -> Span:
-    return (text, BAD if waits else FAINT)
+def _waiting(text: str, count: int) -> Span:
+    return (text, EXTRA if count else FAINT)
+
+
+def _waiting_since(seconds: Optional[float]) -> Span:
+    """A moment is what every limit costs; more than that is trouble."""
+    if seconds is None:
+        return (f"{_NOTHING:>9}", FAINT)
+    return (f"{duration(seconds, 1):>9}", BAD if seconds >= _STUCK else PLAIN)
 
 
 def _limit(value: Optional[int]) -> str:
@@ -313,10 +335,6 @@ def _limit(value: Optional[int]) -> str:
 
 def _amount(value: Optional[float]) -> str:
     return _NOTHING if value is None else amount(value)
-
-
-def _since(seconds: Optional[float]) -> str:
-    return _NOTHING if seconds is None else duration(seconds, 1)
 
 
 def _times(count: int) -> str:

@@ -46,7 +46,8 @@ class DaemonState:
 
 @dataclass(frozen=True)
 class ClassState:
-    """A class with its counters; those of an inner class are the sums of what is below it."""
+    """A class with its counters. An inner class has got and borrowed what the classes below it have, too; ``clients``,
+    ``waiting`` and ``waits`` are of those that are directly in a class."""
 
     name: str
     parent: Optional[str]
@@ -217,8 +218,8 @@ _FAMILIES = (
     ("class_rate_bytes_per_second", "What the class is guaranteed.", "bytes_per_second", False),
     ("class_ceiling_bytes_per_second", "What the class may get at most; +Inf without a limit.",
      "bytes_per_second", False),
-    ("class_clients", "Connections of guests in the class.", "", False),
-    ("class_waiting", "Guests of the class with a request that waits.", "", False),
+    ("class_clients", "Connections of guests directly in the class.", "", False),
+    ("class_waiting", "Guests directly in the class with a request that waits.", "", False),
     ("class_bytes", "Bytes that the guests of the class got.", "bytes", True),
     ("class_borrowed_bytes", "Bytes that the class got beyond its rate, from what others left unused.", "bytes", True),
     ("class_requests", "Requests of the class that were served.", "", True),

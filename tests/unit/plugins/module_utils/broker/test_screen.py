@@ -75,7 +75,7 @@ def test_a_frame() -> None:
         "from  getrandom serves, 0 B/s",
         "",
         "CLASS              NOW/s   RATE/s   LIMIT/s                     BORROWED WAITING",
-        "prod             4.0 KiB  3.0 KiB   8.0 KiB ######++.........      512 B       0",
+        "prod             4.0 KiB  3.0 KiB   8.0 KiB ######++.........      512 B       1",
         "  gold           2.0 KiB  1.0 KiB   2.0 KiB ########+++++++++    1.0 KiB       1",
         "  iron           2.0 KiB     64 B   8.0 KiB #+++.............          -       0",
         "default              0 B     64 B      64 B .................          -       0",
@@ -98,7 +98,7 @@ def test_a_table() -> None:
         "source  getrandom serves; 7.8 KiB so far",
         "",
         "CLASS                RATE/s   LIMIT/s     BYTES  BORROWED CLIENTS WAITING",
-        "prod                3.0 KiB      none   4.0 KiB     512 B       0       0",
+        "prod                3.0 KiB      none   4.0 KiB     512 B       3       1",
         "  gold              1.0 KiB   2.0 KiB   2.0 KiB   1.0 KiB       3       1",
         "  iron                 64 B      none   2.0 KiB       0 B       0       0",
         "default                64 B      64 B       0 B       0 B       0       0",
@@ -187,6 +187,19 @@ def test_nobody_is_there() -> None:
     made = at(100, clients=0)
     assert "no guests" in frame(None, made, 80, 24)
     assert "no guest is connected" in table(made, 80)
+
+
+def test_what_is_alarming_is_red() -> None:
+    made = at(100)
+    made["guests"][0]["waiting"], made["guests"][1]["waiting"] = 5.0, 0.1
+    shown = lines(frame(None, made, 80, 24, Style(colours=True)))
+    assert [line.split()[0] for line in shown if "\x1b[1;31m" in line] == ["from", "web2"]
+
+
+def test_parents_that_lead_in_a_circle_end_somewhere() -> None:
+    made = at(100)
+    made["classes"][0]["parent"] = "iron"
+    assert "default" in frame(None, made, 80, 24)
 
 
 def test_a_class_whose_parent_is_not_told_stands_for_itself() -> None:
