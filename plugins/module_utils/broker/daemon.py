@@ -363,7 +363,14 @@ class Daemon:
         }
         listening = [one.fd for one in self._gates.listeners.values()] + [self._control.fileno()]
         descriptors = [*listening, *clients, *([asker] if asker >= 0 else [])]
-        handover.reexec(self._argv, os.environ, state, descriptors)
+        handover.reexec(self._argv, os.environ, state, descriptors, self._caught)
+
+    def _caught(self) -> bytes:
+        """The signals that nobody has acted on."""
+        try:
+            return self._signals[0].recv(64)
+        except BlockingIOError:
+            return b""
 
 
 def _new_pool(config: Config, leftover: bytes = b"") -> Pool:
