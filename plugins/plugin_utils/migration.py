@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.fleet.rng.plugins.module_utils.broker.config import DIRECTORY
 from ansible_collections.fleet.rng.plugins.module_utils.device import RngDevice, Source
 from ansible_collections.fleet.rng.plugins.module_utils.errors import InvalidValueError
 from ansible_collections.fleet.rng.plugins.module_utils.observation import ObservedGuest
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.notices import some
-from ansible_collections.fleet.rng.plugins.plugin_utils.policy import PREFIX, usable
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import BROKER, PREFIX, usable
+
+_BROKER_SOCKETS = f"egd+unix:{DIRECTORY}/"
 
 REFUSE, WARN, IGNORE = "refuse", "warn", "ignore"
 MODES = (REFUSE, WARN, IGNORE)
@@ -40,6 +43,9 @@ class Destination:
         if source.kind == "builtin":
             return ""
         name = str(source)
+        if name.startswith(_BROKER_SOCKETS) and name not in self.tried and BROKER in self.tried:
+            why = self.tried[BROKER]
+            return printable(str(why), 200) if why else "is no class of the broker there"
         if name not in self.tried:
             return f"was not tried: {SOURCES_VARIABLE} and {GROUPS_VARIABLE} of that hypervisor say what is"
         why = self.tried[name]

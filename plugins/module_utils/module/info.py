@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -15,7 +15,10 @@ from ..kernel.interpret import interpret, unseen
 from ..kernel.probe import collect
 from ..observation import ObservedGuest
 from ..text import printable
+from ..transport.broker_sockets import broker_sockets
 from .views import Views, look, parse_views
+
+BROKER = "broker"  # as a source to try: all sockets that the host's broker has
 
 
 def run(module: AnsibleModule, backend: Any) -> None:
@@ -37,7 +40,13 @@ def _observe(backend: Any, sources: Sequence[str]) -> Tuple[Dict[str, Any], List
     elsewhere = getattr(backend, "elsewhere", "")
     host = unseen(elsewhere) if elsewhere else interpret(collect("/"))
     host["hypervisor"] = backend.hypervisor(session)
-    host["sources"] = backend.sources(session, sources)
+    broker: Dict[str, Optional[str]] = {}
+    if BROKER in sources and not elsewhere:
+        sockets, why = broker_sockets()
+        broker[BROKER] = why or None
+        sources = [*sources, *(f"egd+unix:{path}" for path in sockets)]
+    asked = [source for source in dict.fromkeys(sources) if source != BROKER]
+    host["sources"] = {**backend.sources(session, asked), **broker}
     return host, guests
 
 

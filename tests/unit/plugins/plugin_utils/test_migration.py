@@ -84,3 +84,25 @@ def test_what_hosts_and_guests_say_is_made_printable() -> None:
     assert len(refused) < 600
     migration.refusal(Rules(("k\n",), "warn"), "hv1", "\u202ea", HWRNG)
     assert all(line.isprintable() for line in migration.warnings())
+
+
+GOLD = Source.parse("egd+unix:/run/virtrngd/gold.sock")
+
+
+@pytest.mark.parametrize(
+    ("tried", "objection"),
+    [
+        ({"broker": None, str(GOLD): None}, ""),
+        ({"broker": None, "egd+unix:/run/virtrngd/silver.sock": None}, "is no class of the broker there"),
+        ({"broker": "no broker is there: /run/virtrngd: gone"}, "no broker is there: /run/virtrngd: gone"),
+        ({"broker": None, str(GOLD): f"source {GOLD}: nobody accepts there"}, "is not safe: nobody accepts there"),
+        ({}, "was not tried: virtio_rng_sources and virtio_rng_migration_groups of that hypervisor say what is"),
+    ],
+)
+def test_a_class_of_the_broker_has_to_be_there_too(tried: Mapping[str, str | None], objection: str) -> None:
+    assert Destination(tried, ALL_KINDS).objection(GOLD) == objection
+
+
+def test_another_socket_has_nothing_to_do_with_the_broker() -> None:
+    found = Destination({"broker": "no broker is there"}, ALL_KINDS).objection(Source.parse("egd+unix:/run/egd.sock"))
+    assert found.startswith("was not tried: ")

@@ -72,3 +72,35 @@ def test_sources_are_tried(run_module: Any) -> None:
         lambda: info.run(AnsibleModule(specification, supports_check_mode=True), OneGuest()), sources=["builtin"]
     )
     assert result["host"]["sources"] == {"builtin": None}
+
+
+@pytest.mark.parametrize(
+    ("sockets", "why", "found"),
+    [
+        (
+            ["/run/virtrngd/gold.sock"],
+            "",
+            {"/dev/random": None, "egd+unix:/run/virtrngd/gold.sock": None, "broker": None},
+        ),
+        ([], "no broker is there", {"/dev/random": None, "broker": "no broker is there"}),
+    ],
+)
+def test_broker_stands_for_its_sockets(
+    run_module: Any, monkeypatch: pytest.MonkeyPatch, sockets: list[str], why: str, found: dict[str, str | None]
+) -> None:
+    monkeypatch.setattr(info, "broker_sockets", lambda: (sockets, why))
+    options = {"sources": ["broker", "/dev/random"]}
+    spec = {"sources": {"type": "list", "elements": "str"}}
+    result = run_module(lambda: info.run(AnsibleModule(spec, supports_check_mode=True), OneGuest()), **options)
+    assert result["host"]["sources"] == found
+
+
+def test_the_controllers_own_broker_is_not_taken_for_the_hypervisors(
+    run_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(info, "broker_sockets", lambda: pytest.fail("looked here"))
+    backend = OneGuest()
+    backend.elsewhere = "it was asked over an API"  # type: ignore[attr-defined]
+    spec = {"sources": {"type": "list", "elements": "str"}}
+    result = run_module(lambda: info.run(AnsibleModule(spec), backend), sources=["broker", "/dev/random"])
+    assert result["host"]["sources"] == {"/dev/random": None}
