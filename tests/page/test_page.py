@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.page import render_page
+from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_brokers import brokers_of
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_facts import guests_of
 from fleet.generate import NASTY, documents
 from playwright.sync_api import Page, expect
@@ -103,6 +104,45 @@ def test_pages_of_the_list_hold_every_guest_once(visit: Visit, small: dict[str, 
     assert len(seen) == sum(len(host["guests"]) for host in small["hosts"])
 
 
+def test_a_broker_unfolds_into_its_tree_its_sources_and_its_guests(visit: Visit, small: dict[str, Any]) -> None:
+    brokers = brokers_of(small["hosts"])
+    page = visit()
+    rows = page.locator("#brokers-table > tbody > tr:not(.detail)")
+    expect(rows).to_have_count(len(brokers))
+    assert page.locator(".unfold").all_inner_texts() == [one.hypervisor for one in brokers]
+    page.locator(".unfold").first.focus()
+    page.keyboard.press("Enter")
+    detail = page.locator("#brokers-table .detail")
+    classes = [(row["name"], row["parent"]) for row in brokers[0].data["classes"]]
+    expect(detail.locator(".classes tbody tr")).to_have_count(len(classes))
+    for name, parent in classes:
+        row = detail.locator(".classes tbody tr").filter(has=page.locator(f"th > bdi:text-is('{name}')"))
+        expect(row.locator("th")).to_have_class(f"level-{2 if parent else 1}")
+    for source in brokers[0].data["sources"]:
+        expect(detail).to_contain_text(source["source"])
+    expect(detail).to_contain_text(brokers[0].data["guests"][0]["guest"])
+    detail.get_by_role("link", name="of this hypervisor").click()
+    count(page, f"{len(small['hosts'][brokers[0].host]['guests'])} of ")
+    page.locator(".unfold").first.click()
+    expect(detail).to_have_count(0)
+
+
+def test_brokers_are_sorted_by_what_stands_above_them(visit: Visit) -> None:
+    page = visit()
+    page.locator("#brokers-table").get_by_role("button", name="Served").click()
+    amounts = page.locator("#brokers-table > tbody > tr > td:nth-child(6)").all_inner_texts()
+    assert amounts == sorted(
+        amounts, key=lambda text: float(text.split()[0]) * {"B": 0, "KiB": 1, "MiB": 1024}[text.split()[1]]
+    )
+
+
+def test_a_guest_shows_what_the_broker_served_it(visit: Visit, small: dict[str, Any]) -> None:
+    guest = next(guest for host in small["hosts"] for guest in host["guests"] if guest["broker"])
+    page = visit(f"#guests?guest={guest['uuid']}")
+    expect(page.locator("#guests .detail")).to_contain_text("What the broker says")
+    expect(page.locator("#guests .detail")).to_contain_text(f"{guest['broker']['requests']:,} requests")
+
+
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 def test_markup_shows_as_text(visit: Visit, script: bool) -> None:
     page = visit(java_script_enabled=script)
@@ -115,7 +155,7 @@ def test_markup_shows_as_text(visit: Visit, script: bool) -> None:
 
 def test_without_a_script_the_answers_are_there(visit: Visit) -> None:
     page = visit(java_script_enabled=False)
-    for name in ("glance", "todo", "changes", "groups", "hypervisors", "rates", "findings", "compliance"):
+    for name in ("glance", "todo", "changes", "groups", "hypervisors", "brokers", "rates", "findings", "compliance"):
         expect(page.locator(f"#{name}")).to_be_visible()
     expect(page.locator("#rates svg").first).to_be_visible()
     expect(page.locator("#search")).to_be_hidden()
@@ -151,6 +191,7 @@ def test_paper_has_all_filtered_guests_and_no_controls(visit: Visit, small: dict
 def test_no_barrier_is_found(visit: Visit, scheme: str, width: int) -> None:
     page = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
     page.locator(".opener").first.click()
+    page.locator(".unfold").first.click()
     page.evaluate(AXE.read_text(encoding="utf-8"))
     violations = page.evaluate("axe.run().then((result) => result.violations)")
     assert [(found["id"], [node["html"] for node in found["nodes"]]) for found in violations] == []

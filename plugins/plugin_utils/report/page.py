@@ -18,14 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.plugin_utils.notices import counted
-from ansible_collections.fleet.rng.plugins.plugin_utils.report import page_facts, page_hosts, page_rates, page_summary
+from ansible_collections.fleet.rng.plugins.plugin_utils.report import (
+    page_brokers,
+    page_facts,
+    page_hosts,
+    page_rates,
+    page_summary,
+)
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_columns import embedded, page_data
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 ASSETS = Path(__file__).resolve().parent / "page_assets"
-STYLES = ("page.css", "parts.css", "tables.css", "guests.css", "print.css")
-SCRIPTS = ("data.js", "words.js", "dom.js", "filter.js", "table.js", "guests.js", "hosts.js", "main.js")
+STYLES = ("page.css", "parts.css", "tables.css", "guests.css", "brokers.css", "print.css")
+SCRIPTS = ("data.js", "words.js", "dom.js", "filter.js", "table.js", "guests.js", "hosts.js", "brokers.js", "main.js")
 ROWS = 100  # of each long table; without a script these are all
 
 
@@ -44,6 +50,7 @@ def render_page(report: Mapping[str, Any]) -> str:
         seen = replace(seen, columns=tuple(column for column in seen.columns if column not in page_hosts.JUDGED))
     quotas, more_quotas = page_rates.quotas(guests)
     budgets, bands = page_rates.budgets(hosts)
+    brokers = page_brokers.brokers_of(hosts)
     style = bundle(STYLES)
     return (
         _environment()
@@ -66,7 +73,10 @@ def render_page(report: Mapping[str, Any]) -> str:
             budgets=budgets,
             bands=bands,
             rules=page_rates.rules(hosts),
-            data=Markup(embedded(page_data(hosts, seen.all, guests))),  # noqa: S704  its markup is escaped as JSON's own \u003c
+            brokers=brokers,
+            broker_states=page_brokers.counts(brokers),
+            classes=page_brokers.classes(brokers),
+            data=Markup(embedded(page_data(hosts, seen.all, guests, brokers))),  # noqa: S704  its markup is escaped as JSON's own \u003c
             style=Markup(style),  # noqa: S704  our own files
             script=Markup(script()),  # noqa: S704  our own files
             policy=policy(style, script()),

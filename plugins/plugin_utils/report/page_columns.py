@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_brokers import Broker, columns_of
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_facts import Guest
 from ansible_collections.fleet.rng.plugins.plugin_utils.report.page_hosts import Host
 
@@ -25,6 +26,7 @@ _OUTCOME = ("config", "live", "changed", "reason", "error")
 _CHECKS = ("config", "live", "source", "rate", "driver", "current", "open", "measured")
 _VIEW = ("via", "status", "why", "os", "kernel", "current", "available", "driver", "entropy_avail")
 _MEASURED = ("bytes_per_second", "bytes", "seconds", "health")
+_BROKER = ("class", "bytes", "requests", "waits", "waiting")
 _HOST = ("name", "trouble", "why", "software", "current", "collected", "age")
 
 
@@ -51,11 +53,14 @@ def embedded(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
 
 
-def page_data(hosts: Sequence[Mapping[str, Any]], seen: Sequence[Host], guests: Sequence[Guest]) -> dict[str, Any]:
+def page_data(
+    hosts: Sequence[Mapping[str, Any]], seen: Sequence[Host], guests: Sequence[Guest], brokers: Sequence[Broker] = ()
+) -> dict[str, Any]:
     """What the script of the page reads."""
     return {
         "hosts": {"count": len(hosts), "columns": _host_columns(hosts, seen)},
         "guests": {"count": len(guests), "columns": _guest_columns(guests)},
+        "brokers": {"count": len(brokers), "columns": _broker_columns(brokers)},
     }
 
 
@@ -69,6 +74,11 @@ def _host_columns(hosts: Sequence[Mapping[str, Any]], seen: Sequence[Host]) -> d
         "budget": packed([host.get("budget") for host in hosts]),
         "compliance": packed([host.get("compliance") or [] for host in hosts]),
     }
+
+
+def _broker_columns(brokers: Sequence[Broker]) -> dict[str, Column]:
+    rows = [columns_of(broker) for broker in brokers]
+    return _pick("", rows[0], rows) if rows else {}
 
 
 def _guest_columns(guests: Sequence[Guest]) -> dict[str, Column]:
@@ -90,6 +100,7 @@ def _guest_columns(guests: Sequence[Guest]) -> dict[str, Column]:
     views = [row.get("view") or {} for row in rows]
     columns |= _pick("view_", _VIEW, views)
     columns |= _pick("measured_", _MEASURED, [view.get("measured") or {} for view in views])
+    columns |= _pick("broker_", _BROKER, [row.get("broker") or {} for row in rows])
     for check in _CHECKS:
         found = [(row.get("checks") or {}).get(check) or {} for row in rows]
         columns |= _pick(f"check_{check}_", ("result", "message"), found)

@@ -19,7 +19,9 @@ function reader({ columns }) {
 
 const guest = reader(PAGE.guests);
 const host = reader(PAGE.hosts);
+const broker = reader(PAGE.brokers);
 const GUESTS = PAGE.guests.count;
 const HOSTS = PAGE.hosts.count;
+const BROKERS = PAGE.brokers.count;
 
 const hostOf = (row) => host("name", guest("host", row));

@@ -50,7 +50,13 @@ function toggle(tr, button, row, uuid) {
 function details(row, id) {
   const once = onlyOnce([guest("why", row), ...guest("findings", row).map((item) => item.message)]);
   const found = findingsBlock(row);
-  const blocks = [layersBlock(row, once), checksBlock(row, once), viewBlock(row, once), identityBlock(row)];
+  const blocks = [
+    layersBlock(row, once),
+    checksBlock(row, once),
+    viewBlock(row, once),
+    clientBlock(row),
+    identityBlock(row),
+  ];
   const cell = h("td", { colspan: 6, role: "cell" }, found, h("div", { class: "blocks" }, ...blocks.filter(Boolean)));
   return h("tr", { class: "detail", id, role: "row" }, cell);
 }
@@ -135,6 +141,21 @@ function viewBlock(row, once) {
       ["Kernel's entropy", bits === null || bits === undefined ? null : `${number(bits)} bits (entropy_avail)`],
       ["Measured", rate ? `${amount(rate)}/s; ${drawn}` : null],
       ...health.map(([test, result]) => [HEALTH[test] ?? plain(test), plain(result)]),
+    ]),
+  );
+}
+
+function clientBlock(row) {
+  const get = (name) => guest(`broker_${name}`, row);
+  if (!get("class")) return null;
+  const waiting = get("waiting");
+  return block(
+    "What the broker says",
+    terms([
+      ["Class", get("class")],
+      ["Served", `${amount(get("bytes"))} in ${plural(get("requests"), "request")}`],
+      ["Had to wait", get("waits") ? plural(get("waits"), "request") : "never"],
+      ["Waits now", waiting === null ? "no" : `for ${waiting.toFixed(1)} s`],
     ]),
   );
 }

@@ -191,6 +191,7 @@ function start() {
   for (const at of document.querySelectorAll("[data-filter]")) at.href = `${HERE}?${at.dataset.filter}`;
   const others = [hostsTable(), complianceTable()].filter(Boolean);
   for (const table of others) table.show(ALL_HOSTS);
+  brokersTable()?.show(Array.from({ length: BROKERS }, (_, row) => row));
   themes();
   controls();
   update({ remember: false });

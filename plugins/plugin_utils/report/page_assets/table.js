@@ -13,7 +13,7 @@ class PagedTable {
     this.table = document.getElementById(`${name}-table`);
     this.body = this.table.tBodies[0];
     this.pager = document.getElementById(`${name}-pager`);
-    this.name = { guests: "guests", hosts: "hypervisors", compliance: "compliance of hypervisors" }[name];
+    this.name = { guests: "guests", hosts: "hypervisors", compliance: "compliance of hypervisors" }[name] ?? name;
     this.what = what;
     this.render = render;
     this.changed = changed;

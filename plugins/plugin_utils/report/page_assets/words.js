@@ -6,6 +6,7 @@
 
 const VERDICTS = ["failed", "waiting", "unproven", "not judged", "off", "unmanaged", "verified"];
 const RUNS = ["refused", "error", "needs restart", "pending removal", "changed", "unchanged"];
+const BROKER_STATES = ["stale", "no source", "guests wait", "unreadable", "fallback", "serving"];
 const NO_GROUP = "no group";
 const CHECKS = ["config", "live", "source", "rate", "driver", "current", "open", "measured"];
 
