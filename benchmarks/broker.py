@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))  # where the lab is
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))  # where the lab is; also a "fleet", not ours
 
 from broker_cases import CASES, QUICK, Bench, Sizes
 from harness import BenchmarkError, Row

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))  # where the lab is
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))  # where the lab is; also a "fleet", not ours
 
 from cases import CASES, QUICK, SMALL, Bench, Sizes, big_host
 from fleet import ANSIBLE, ROOT, Controller, Meter, spec_of
