@@ -38,10 +38,13 @@ class Flow:
 
 
 class Class:
-    """A class; those without children (leaves) have flows. ``ceil`` None: no limit. ``parent`` None: only the root."""
+    """A class; those without children (leaves) have flows. ``ceil`` None: no limit. ``parent`` None: only the root.
+
+    :param turn: bytes of a leaf's quantum among the other leaves.
+    """
 
     __slots__ = (
-        *("above", "at", "borrowed", "burst", "bytes", "ceil", "cost", "current", "depth", "flows", "following"),
+        *("above", "at", "borrowed", "burst", "bytes", "ceil", "current", "depth", "flows", "following"),
         *(
             "limited",
             "name",
@@ -55,7 +58,7 @@ class Class:
             "room",
             "room_burst",
         ),
-        *("round", "tokens", "turns", "waits"),
+        *("round", "token_burst", "tokens", "turn", "turns", "waits"),
     )
 
     def __init__(
@@ -67,6 +70,7 @@ class Class:
         burst: int,
         priority: int,
         now: float,
+        turn: float = 0.0,
         orphan: bool = False,
     ) -> None:
         self.name = name
@@ -78,7 +82,9 @@ class Class:
         self.burst = burst
         self.priority = priority
         self.orphan = orphan
-        self.tokens: float = self._most(rate)
+        # A turn more than the burst, so that what a leaf earns while its equals have their turns is not lost.
+        self.token_burst: float = INFINITE if rate == INFINITE else self._most(rate) + turn
+        self.tokens = self.token_burst
         self.room_burst: float = INFINITE if ceil is None else self._most(ceil)
         self.room = self.room_burst
         self.at = now  # when the buckets were filled
@@ -90,7 +96,7 @@ class Class:
         self.current: Deque[Flow] = deque()  # have credit in this round
         self.following: Deque[Flow] = deque()  # have to wait for the next one
         self.round = 0
-        self.cost = 0.0  # rounds that a byte costs the leaf among the other leaves
+        self.turn = turn  # bytes of its quantum among the other leaves
         self.turns: List[float] = []  # by level: the round in which it may send again
         self.placed = False  # it is in a queue of the tree
 
@@ -107,7 +113,7 @@ class Class:
         elapsed = now - self.at
         self.at = now
         if self.rate != INFINITE:
-            self.tokens = min(self.tokens + elapsed * self.rate, self._most(self.rate))
+            self.tokens = min(self.tokens + elapsed * self.rate, self.token_burst)
         if self.ceil is not None:
             self.room = min(self.room + elapsed * self.ceil, self.room_burst)
 
@@ -133,8 +139,7 @@ class Class:
         at, tokens, room = _number(level.get("at")), _number(level.get("tokens")), _number(level.get("room"))
         self.at = now if at is None else min(now, at)
         if tokens is not None and self.rate != INFINITE:
-            most = self._most(self.rate)
-            self.tokens = max(min(tokens, most), -most)
+            self.tokens = max(min(tokens, self.token_burst), -self.token_burst)
         if room is not None and self.ceil is not None:
             self.room = max(min(room, self.room_burst), -float(LARGEST_REQUEST))
         self.fill(now)

@@ -34,10 +34,11 @@ __all__ = ["Class", "Flow", "Tree"]
 
 ROOT = ""  # no class is called that
 PRIORITIES = 8
-QUANTUM = 2048  # bytes of a turn, of the leaf with the highest rate
+QUANTUM = 1024  # bytes of a turn, of the leaf with the highest rate
 SMALLEST_SHARE = 1e-4  # of the highest rate: what a leaf counts for at least, so that nobody starves beside a giant
 CARRY = 0.25  # rounds that a leaf which had nothing to send for a moment may catch up
 SOON = 1e-6  # seconds; no wait is shorter
+BYTE = 1.0 + 1e-6  # what a bucket waits for that lets pass what it has a byte for: rounding shall not wake it too early
 
 Deliver = Callable[[Flow, int], int]
 
@@ -178,17 +179,17 @@ class Tree:
         for one in classes:
             children.setdefault(one.parent, []).append(one)
         self._inner = {name for name in children if name is not None}
+        self._highest = max((one.rate for one in classes if one.name not in self._inner), default=1)
         order = [(self.root, one) for one in children.get(None, ())]
         for above, one in order:
-            made = Class(one.name, above, one.rate, one.ceil, one.burst, one.priority, self._now)
+            turn = 0.0 if one.name in self._inner else self._quantum(one.rate)
+            made = Class(one.name, above, one.rate, one.ceil, one.burst, one.priority, self._now, turn)
             made.resume(self._levels.get(one.name, {}), self._now)
             self.classes[one.name] = made
             order.extend((made, child) for child in children.get(one.name, ()))  # grows while it is walked
         self._depth = max((one.depth for one in self.classes.values()), default=1)
-        self._leaves = [one for name, one in self.classes.items() if name not in self._inner]
-        self._highest = max((one.rate for one in self._leaves), default=1.0)
-        for leaf in self._leaves:
-            self._weigh(leaf)
+        for one_made in self.classes.values():
+            one_made.turns = [0.0] * (self._depth + 1)
         # A queue for those on their guarantee, and one for each depth of lenders and each priority, deepest first.
         self._queues: List[List[Tuple[float, int, Class]]] = [[] for dummy in range((self._depth + 1) * PRIORITIES)]
         self._rounds = [0.0] * len(self._queues)
@@ -197,9 +198,8 @@ class Tree:
         self._fresh: List[Class] = []  # got their first request since they were looked at
         self._serial = 0
 
-    def _weigh(self, leaf: Class) -> None:
-        leaf.cost = 1.0 / (QUANTUM * max(leaf.rate / self._highest, SMALLEST_SHARE))
-        leaf.turns = [0.0] * (self._depth + 1)
+    def _quantum(self, rate: int) -> float:
+        return QUANTUM * max(rate / self._highest, SMALLEST_SHARE)
 
     def _home(self, class_name: str) -> Class:
         """The leaf of this name, or the orphan that stands for it."""
@@ -210,9 +210,10 @@ class Tree:
             level = self._levels.get(name, {})
             ceil = level.get("ceil")
             ceil = ceil if isinstance(ceil, int) and ceil > 0 else None
-            orphan = Class(name, self.root, 1, ceil, default_burst(1), PRIORITIES - 1, self._now, orphan=True)
+            rest = (default_burst(1), PRIORITIES - 1, self._now, self._quantum(1), True)
+            orphan = Class(name, self.root, 1, ceil, *rest)
             orphan.resume(level, self._now)
-            self._weigh(orphan)
+            orphan.turns = [0.0] * (self._depth + 1)
             self.classes[name] = orphan
         return self.classes[name]
 
@@ -252,12 +253,12 @@ class Tree:
             if one.at != now:
                 one.fill(now)
             if one.room < 1.0:
-                closed = max(closed, (1.0 - one.room) / (one.ceil or 1))
+                closed = max(closed, (BYTE - one.room) / (one.ceil or 1))
             if lender is None:
                 if one.tokens >= 1.0:
                     lender = one
                 else:
-                    wait = min(wait, (1.0 - one.tokens) / one.rate)
+                    wait = min(wait, (BYTE - one.tokens) / one.rate)
         if lender is not None and not closed:
             return 0 if lender is leaf else (self._depth - lender.depth) * PRIORITIES + leaf.priority
         self._serial += 1
@@ -285,7 +286,7 @@ class Tree:
         path = leaf.path
         budget = min(leaf.path[leaf.depth - lender].tokens, *[one.room for one in path])
         if queue:
-            budget = min(budget, max(1.0 / leaf.cost, LARGEST_REQUEST))
+            budget = min(budget, max(leaf.turn, LARGEST_REQUEST))
         taken, count, waits, short = self._flows(leaf, budget, available, deliver)
         for number, one in enumerate(path):
             one.bytes += taken
@@ -296,7 +297,7 @@ class Tree:
             else:
                 one.borrowed += taken
         leaf.waits += waits
-        leaf.turns[level] = turn + taken * leaf.cost
+        leaf.turns[level] = turn + taken / leaf.turn
         if not queue:
             self._rounds[key] = leaf.turns[level]
         self._push(key, leaf)
