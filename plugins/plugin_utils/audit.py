@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.fleet.rng.plugins.module_utils.health import FAILED, NO_FAILURE, NOT_RUN
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.findings import SEVERITIES
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.broker_words import broker_line
 from ansible_collections.fleet.rng.plugins.plugin_utils.notices import said_once, some
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import columns, explained, wrapped
 
@@ -35,6 +36,9 @@ def audit(machines: Mapping[str, Any], width: int = 100, sources: Mapping[str, A
     rows = [_source_row(name, result) for name in names for result in tested[name]]
     if rows:
         lines += ["", *columns([SOURCE_HEADER, *rows])]
+    brokers = [((printable(name, 32), "broker:"), line) for name in names if (line := broker_line(machines[name]))]
+    if brokers:
+        lines += ["", *explained(brokers, width)]
     findings = sorted(
         (
             (SEVERITIES.index(finding["severity"]), finding["id"], name, finding)

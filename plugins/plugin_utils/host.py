@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.text import printable
+from ansible_collections.fleet.rng.plugins.plugin_utils.broker_words import broker_line
 from ansible_collections.fleet.rng.plugins.plugin_utils.notices import outcomes
 from ansible_collections.fleet.rng.plugins.plugin_utils.table import wrapped
 
@@ -126,6 +127,9 @@ def recap(state: Mapping[str, Any], width: int) -> list[str]:
     sources = [_source(source) for source in state.get("sources") or []]
     if sources:
         parts.append(f"Sources: {'; '.join(sources)}.")
+    broker = broker_line(state.get("rng"))
+    if broker:
+        parts.append(f"Broker: {broker}.")
     parts.extend(outcomes(state))
     if state.get("daemon"):
         parts.append(f"Daemon: {printable(str(state['daemon']), 400)}")

@@ -108,6 +108,25 @@ def test_sources_that_were_tested() -> None:
     ]
 
 
+BROKER = {
+    "status": "running",
+    "classes": [{"name": "gold", "parent": None}],
+    "serving": "/dev/hwrng",
+    "waiting_long": 0,
+    "guests_total": 12,
+}
+
+
+def test_brokers_have_a_line_each() -> None:
+    lost = {**BROKER, "status": "stale", "why": "not updated for 90 seconds"}
+    lines = audit({"hv1": machine(broker=BROKER), "hv2": machine(broker=None), "hv10": machine(broker=lost)})
+    assert lines[4:7] == [
+        "",
+        "hv1   broker:  12 guests in 1 class, /dev/hwrng serving",
+        "hv10  broker:  stale: not updated for 90 seconds",
+    ]
+
+
 def test_what_a_test_of_sources_says_is_escaped() -> None:
     sources = {"hv1": {"sources": [{**result("/dev/\x1b[2J", "good", 1.0, "x", "x", "x"), "why": "\u202e" * 999}]}}
     assert all(line.isprintable() for line in audit({"hv1": machine()}, sources=sources))

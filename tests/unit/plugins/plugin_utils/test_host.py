@@ -108,6 +108,10 @@ BAD = {"source": "/dev/x", "status": "missing", "bytes_per_second": None, "why":
             "hv1: It could not be audited. Sources: /dev/hwrng good, 9.38 KiB/s; /dev/x missing (gone). Changed: a.",
         ),
         (
+            {"rng": {**RNG, "broker": {"status": "stale", "why": "not updated for 90 s"}}},
+            "hv1: tpm-rng-0 feeds its kernel, and rdrand. Broker: stale: not updated for 90 s. Nothing to change.",
+        ),
+        (
             {"changed": ["a", "b"], "problems": ["c."], "notes": ["d"]},
             "hv1: tpm-rng-0 feeds its kernel, and rdrand. Changed: a; b. Not done: c. Note: d.",
         ),
