@@ -130,6 +130,7 @@ class Daemon:
     def _take_over(self, found: List[Found], state: Mapping[str, Any]) -> None:
         """Serve the connections that were left to us."""
         known: Mapping[str, Any] = state.get("clients", {})
+        unstored = set(state.get("unstored", ()))
         asker = state.get("asker")
         for sock, name in found:
             if sock.fileno() == asker:
@@ -145,6 +146,8 @@ class Daemon:
                 continue
             client = self._server.adopt(sock, listener, peer, str(about.get("name", name)), about.get("out", ""))
             client.bytes, client.requests, client.waits = about.get("counters", (0, 0, 0))
+            if client.name in unstored:
+                self._notifier.store(client.name, client.fd)
 
     def _answer_asker(self, sock: socket.socket) -> None:
         """Tell who asked for the new program that it runs."""
@@ -360,6 +363,7 @@ class Daemon:
             "levels": self._server.tree.levels(),
             "clients": {str(one.fd): one.state() for one in clients.values()},
             "asker": asker,
+            "unstored": self._notifier.unstored(),
         }
         listening = [one.fd for one in self._gates.listeners.values()] + [self._control.fileno()]
         descriptors = [*listening, *clients, *([asker] if asker >= 0 else [])]

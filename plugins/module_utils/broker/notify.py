@@ -112,6 +112,10 @@ class Notifier:
         text = f"FDSTORE=1\nFDNAME={name}" + ("" if poll else "\nFDPOLL=0")
         self._put(("store", name), text.encode(), fd)
 
+    def unstored(self) -> List[str]:
+        """The names of what systemd was to keep and has not got yet: for the program's next self."""
+        return [name for kind, name in self._waiting if kind == "store"]
+
     def forget(self, name: str) -> None:
         """Let systemd close what it has under a name. To be called before ``fd`` of a ``store`` is closed."""
         if not self._socket or not _is_name(name):

@@ -218,6 +218,7 @@ def test_room_for_the_rest_is_told(manager: Listening, notifier: Notifier, fill:
         for number in range(30):
             notifier.store(f"c{number}", kept.fileno())
         assert notifier.waiting == 30
+        assert notifier.unstored() == [f"c{number}" for number in range(30)]
         epoll.poll(0)
         assert epoll.poll(0) == []
         heard: list[str] = []
@@ -225,6 +226,7 @@ def test_room_for_the_rest_is_told(manager: Listening, notifier: Notifier, fill:
             heard += manager.all()
             assert epoll.poll(10) != []
             notifier.flush()
+        assert notifier.unstored() == []
         heard += manager.all()
     assert [text for text in heard if "FD" in text] == [f"FDSTORE=1\nFDNAME=c{number}" for number in range(30)]
 
