@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Optional
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -21,6 +22,8 @@ def write(path: str, text: str, mode: int = 0o644) -> Optional[str]:
     unfinished = os.path.join(directory, f".{name}.new")
     made = False
     try:
+        if not _replaceable(path):
+            return f"cannot write {path}: something is there that is no file"
         descriptor = _create(unfinished)
         made = True
         try:
@@ -36,6 +39,14 @@ def write(path: str, text: str, mode: int = 0o644) -> Optional[str]:
             _remove(unfinished)
         return f"cannot write {path}: {getattr(error, 'strerror', None) or error}"
     return None
+
+
+def _replaceable(path: str) -> bool:
+    """A device or a directory is somebody else's. A link is replaced, not followed."""
+    try:
+        return stat.S_IFMT(os.lstat(path).st_mode) in (stat.S_IFREG, stat.S_IFLNK)
+    except FileNotFoundError:
+        return True
 
 
 def _create(path: str) -> int:

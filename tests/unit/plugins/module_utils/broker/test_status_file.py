@@ -76,5 +76,13 @@ def test_a_full_disk_is_a_reason_and_the_old_file_stays(tmp_path: Path, monkeypa
 def test_a_directory_in_its_place_stays(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     path.mkdir()
-    assert write(str(path), "text") == f"cannot write {path}: Is a directory"
+    assert write(str(path), "text") == f"cannot write {path}: something is there that is no file"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_device_or_a_pipe_in_its_place_stays(tmp_path: Path) -> None:
+    """Root may rename a file over any of them."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert write(str(path), "text") == f"cannot write {path}: something is there that is no file"
+    assert path.is_fifo()
