@@ -166,6 +166,13 @@ class Supervisor:
         self._held = False
         self.wait_ready(before + 1)
 
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Do not listen to the process, as a systemd does that is busy: after a few messages it takes no more."""
+        self._epoll.modify(self._notify, 0)
+        yield
+        self._epoll.modify(self._notify, select.EPOLLIN)
+
     def stop(self) -> None:
         """End the process as systemd stops a service, and forget what is stored."""
         with self._lock:

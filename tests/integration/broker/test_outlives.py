@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -127,6 +128,22 @@ def test_a_hung_broker_is_replaced(broker: Supervisor, clients: Clients) -> None
     broker.wait_ready(2)
     clients.all_go_on()
     assert broker.exit_codes == [-signal.SIGABRT]
+
+
+def test_what_systemd_has_had_no_room_for_is_stored_by_the_next_program(broker: Supervisor, address: str) -> None:
+    with contextlib.ExitStack() as stack:
+        with broker.deaf():
+            for dummy in range(CLIENTS):
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.settimeout(PATIENCE)
+                client.connect(address)
+                client.sendall(REQUEST)
+                assert len(client.recv(SIZE, socket.MSG_WAITALL)) == SIZE
+            broker.kill(signal.SIGUSR2)
+            wait_for("the new program", lambda: broker.errors.count('"event": "serving"') == 2)
+            assert len(broker.store) == 2
+        wait_for("all connections to be stored", lambda: len(broker.store) == STORED)
+        assert len(set(broker.store)) == STORED
 
 
 def test_what_is_asked_while_nobody_is_there_is_answered_later(broker: Supervisor, address: str) -> None:
