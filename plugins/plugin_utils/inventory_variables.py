@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
+from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.broker import (
     CLASSES_VARIABLE,
     RATE_VARIABLE,
@@ -24,6 +26,7 @@ from ansible_collections.fleet.rng.plugins.plugin_utils.policy import (
     HOST_FIELDS,
     KNOWN_VARIABLES,
     PREFIX,
+    Untemplated,
 )
 from ansible_collections.fleet.rng.plugins.plugin_utils.templating import templated
 
@@ -58,7 +61,11 @@ class Variables:
         return Hypervisor(name, policy, variables.get(observation), looks_like_ours, variables.get(tests), found)
 
     def guest(self, name: str, uuid_variable: str) -> InventoryGuest:
-        variables = self._hostvars.raw_get(name)
+        try:
+            variables = self._hostvars.raw_get(name)
+        except AnsibleError as error:  # such as one of its files that is encrypted with a password nobody gave
+            unread = Untemplated(printable(str(error), 300), "its variables cannot be read")
+            return InventoryGuest(name, {"state": unread})
         uuid = self.value(uuid_variable, variables) if variables.get(uuid_variable) is not None else None
         return InventoryGuest(name, self.policy(variables, DEFAULTS), uuid, unknown(variables, uuid_variable))
 

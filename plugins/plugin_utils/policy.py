@@ -93,6 +93,7 @@ class Untemplated:
     """Stands for the value of a variable whose template failed; harmless until a guest depends on it."""
 
     why: str
+    what: str = "its template failed"
 
 
 @dataclass(frozen=True)
@@ -331,6 +332,6 @@ def is_broker(source: object) -> TypeGuard[str]:
 
 
 def usable(variable: str, value: object) -> None:
-    """Raise when the value's template failed."""
+    """Raise where there is no value, since its template failed or it could not be read."""
     if isinstance(value, Untemplated):
-        raise RngError(f"{variable}: its template failed: {value.why}")
+        raise RngError(f"{variable}: {value.what}: {value.why}")

@@ -13,7 +13,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.text import printable
 from ansible_collections.fleet.rng.plugins.plugin_utils.policy import Untemplated
 
 # What is set shows in plans, in configurations and in the command lines of QEMU. A whole file may well be encrypted.
-ENCRYPTED = "it is encrypted, and such a value cannot be kept secret: write it in plain"
+ENCRYPTED = Untemplated("such a value cannot be kept secret; write it in plain", "it is encrypted")
 _ENCRYPTED_TYPES = ("EncryptedString", "AnsibleVaultEncryptedUnicode")  # of ansible-core 2.19, and before it
 
 
@@ -24,7 +24,7 @@ def templated(templar: Any, value: Any, variables: Mapping[str, Any], hostvars: 
     :param variables: those of the host.
     """
     if not isinstance(value, str | list | dict):
-        return Untemplated(ENCRYPTED) if type(value).__name__ in _ENCRYPTED_TYPES else value
+        return ENCRYPTED if type(value).__name__ in _ENCRYPTED_TYPES else value
     try:
         own = templar.copy_with_new_env(available_variables={**variables, "hostvars": hostvars})
         return own.template(value)

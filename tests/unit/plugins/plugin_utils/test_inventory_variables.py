@@ -10,10 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.plugins.plugin_utils import inventory_variables
 from ansible_collections.fleet.rng.plugins.plugin_utils.broker_groups import InventoryGroup
-from ansible_collections.fleet.rng.plugins.plugin_utils.inventory_variables import Brokers, unknown
+from ansible_collections.fleet.rng.plugins.plugin_utils.inventory_variables import Brokers, Variables, unknown
 from ansible_collections.fleet.rng.plugins.plugin_utils.plan import InventoryGuest
+from ansible_collections.fleet.rng.plugins.plugin_utils.policy import Layer, resolve
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,21 @@ class Here:
 
     def value(self, name: str, variables: Mapping[str, Any]) -> Any:
         return self.template(variables[name], variables)
+
+
+def test_a_guest_whose_variables_cannot_be_read_is_one_that_is_refused() -> None:
+    class Locked:
+        _inventory = SimpleNamespace()
+
+        def raw_get(self, name: str) -> dict[str, Any]:
+            raise AnsibleError(f"no password for {name}\x1b")
+
+    task = SimpleNamespace(get_variable_manager=SimpleNamespace)
+    guest = Variables(task, None, Locked()).guest("web1", "virtio_rng_uuid")
+    with pytest.raises(
+        RngError, match=r"^guest web1: virtio_rng_state: its variables cannot be read: no password .*x1b"
+    ):
+        resolve("web1", Layer.of_hypervisor("hv1", {}), (), Layer.of_guest(guest.name, guest.variables))
 
 
 def test_the_groups_are_read_when_the_first_guest_asks_and_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_what_is_encrypted_is_not_shown() -> None:
     class EncryptedString:
         pass
 
-    assert of(EncryptedString()) == Untemplated(templating.ENCRYPTED)
+    assert of(EncryptedString()) is templating.ENCRYPTED
 
 
 def test_a_value_of_another_type_is_left_to_whoever_checks_it() -> None:
