@@ -102,6 +102,7 @@ def _shown(row: tuple[str, str | None, int, int | None, int], guests: Sequence[d
     name, parent, rate, ceil, priority = row
     below = {name, *(child[0] for child in TREE if child[1] == name)}
     mine = [guest for guest in guests if guest["class"] in below]
+    own = [guest for guest in mine if guest["class"] == name]  # connections are counted where they end
     return {
         "name": name,
         "parent": parent,
@@ -109,8 +110,8 @@ def _shown(row: tuple[str, str | None, int, int | None, int], guests: Sequence[d
         "ceil": ceil,
         "burst": 512,
         "priority": priority,
-        "clients": len(mine),
-        "waiting": sum(guest["waiting"] is not None for guest in mine),
+        "clients": len(own),
+        "waiting": sum(guest["waiting"] is not None for guest in own),
         **{key: sum(guest[key] for guest in mine) for key in ("bytes", "requests", "waits")},
         "borrowed": sum(guest["bytes"] for guest in mine) // 5,
         "sockets": [f"/run/virtrngd/{name}.sock"] if name in LEAVES else [],

@@ -128,7 +128,7 @@ def classes(brokers: Sequence[Broker]) -> list[Class]:
     """The classes of all brokers as one tree, each below its parent."""
     found: dict[Path, Class] = {}
     for broker in brokers:
-        for path, one in tree(broker.data["classes"]):
+        for path, one in tree(summed(broker.data["classes"])):
             parent = path[-2] if len(path) > 1 else ""
             row = found.setdefault(path, Class(path[-1], parent, min(len(path), DEEPEST)))
             row.brokers += 1
@@ -141,6 +141,21 @@ def classes(brokers: Sequence[Broker]) -> list[Class]:
         row.share = row.counts["bytes"] / served if served else 0.0
         row.guaranteed = row.counts["rate"] / promised if promised else 0.0
     return [found[path] for path in sorted(found)]
+
+
+def summed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same classes, where one that holds others has their connections: the broker counts each where it ends."""
+    found = {row["name"]: dict(row) for row in rows}
+    inner = {row["parent"] for row in rows}
+    for name in inner - {None}:
+        found[name].update(clients=0, waiting=0)
+    for row in rows:
+        above = row["parent"]
+        while row["name"] not in inner and above is not None:
+            for key in ("clients", "waiting"):
+                found[above][key] += row[key]
+            above = found[above]["parent"]
+    return list(found.values())
 
 
 def tree(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -184,7 +199,7 @@ def columns_of(broker: Broker) -> dict[str, Any]:
         "classes": [
             [min(len(path), DEEPEST), path[-2] if len(path) > 1 else ""]
             + [one[key] for key in ("name", "rate", "ceil", "clients", "waiting", "bytes", "borrowed")]
-            for path, one in tree(data["classes"])
+            for path, one in tree(summed(data["classes"]))
         ],
         "served_guests": [
             [one[key] for key in ("guest", "class", "bytes", "requests", "waiting")] for one in data["guests"][:CLIENTS]

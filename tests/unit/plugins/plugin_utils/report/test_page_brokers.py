@@ -80,6 +80,20 @@ def test_classes_of_all_brokers_are_one_tree() -> None:
     assert gold.marks == (381.5, 492.3)
 
 
+def test_a_class_that_holds_others_has_their_connections() -> None:
+    own = {"clients": 9, "waiting": 9}
+    rows = [
+        {"name": "a", "parent": None, **own},
+        {"name": "b", "parent": "a", **own},
+        {"name": "c", "parent": "b", "clients": 2, "waiting": 1},
+        {"name": "d", "parent": "a", "clients": 3, "waiting": 0},
+        {"name": "e", "parent": None, "clients": 1, "waiting": 1},
+    ]
+    shown = {row["name"]: (row["clients"], row["waiting"]) for row in page_brokers.summed(rows)}
+    assert shown == {"a": (5, 1), "b": (2, 1), "c": (2, 1), "d": (3, 0), "e": (1, 1)}
+    assert rows[0]["clients"] == 9
+
+
 def test_without_bytes_there_are_no_shares() -> None:
     idle = [{**one, "bytes": 0} for one in STATUS["classes"]]
     assert {one.share for one in page_brokers.classes(page_brokers.brokers_of([host(classes=idle)]))} == {0.0}
