@@ -44,21 +44,9 @@ class Class:
     """
 
     __slots__ = (
-        *("above", "at", "borrowed", "burst", "bytes", "ceil", "current", "depth", "flows", "following"),
-        *(
-            "limited",
-            "name",
-            "orphan",
-            "parent",
-            "path",
-            "placed",
-            "priority",
-            "rate",
-            "requests",
-            "room",
-            "room_burst",
-        ),
-        *("round", "token_burst", "tokens", "turn", "turns", "waits"),
+        *("above", "at", "borrowed", "burst", "bytes", "ceil", "current", "depth", "flows", "following", "groups"),
+        *("name", "offsets", "orphan", "parent", "path", "placed", "priority", "rate", "requests", "room"),
+        *("room_burst", "round", "rounds", "token_burst", "tokens", "turn", "turns", "waits"),
     )
 
     def __init__(
@@ -89,7 +77,10 @@ class Class:
         self.room = self.room_burst
         self.at = now  # when the buckets were filled
         self.path: Tuple[Class, ...] = (self,) if above is None else (self, *above.path)
-        self.limited = tuple(one for one in self.path if one.ceil is not None)
+        # Those with a ceiling of their own fall behind together, so places in the round are counted in each of them.
+        self.groups = tuple(one for one in self.path[1:] if one.ceil is not None or one.above is None)
+        self.rounds: List[float] = []  # by queue of the tree: how far those below are
+        self.offsets: List[float] = []  # by queue: what makes a place in this group one in the next outer group
         self.bytes = self.requests = self.borrowed = self.waits = 0
         # Of a leaf only.
         self.flows: Dict[Flow, None] = {}

@@ -36,7 +36,7 @@ ROOT = ""  # no class is called that
 PRIORITIES = 8
 QUANTUM = 1024  # bytes of a turn, of the leaf with the highest rate
 SMALLEST_SHARE = 1e-4  # of the highest rate: what a leaf counts for at least, so that nobody starves beside a giant
-CARRY = 0.25  # rounds that a leaf which had nothing to send for a moment may catch up
+CARRY = 1.0  # rounds that those may catch up who had nothing to send, or were at a ceiling, for a moment
 SOON = 1e-6  # seconds; no wait is shorter
 BYTE = 1.0 + 1e-6  # what a bucket waits for that lets pass what it has a byte for: rounding shall not wake it too early
 
@@ -188,11 +188,12 @@ class Tree:
             self.classes[one.name] = made
             order.extend((made, child) for child in children.get(one.name, ()))  # grows while it is walked
         self._depth = max((one.depth for one in self.classes.values()), default=1)
-        for one_made in self.classes.values():
-            one_made.turns = [0.0] * (self._depth + 1)
+        keys = (self._depth + 1) * PRIORITIES
+        for every in (self.root, *self.classes.values()):
+            every.turns = [0.0] * (self._depth + 1)
+            every.rounds, every.offsets = [0.0] * keys, [0.0] * keys
         # A queue for those on their guarantee, and one for each depth of lenders and each priority, deepest first.
-        self._queues: List[List[Tuple[float, int, Class]]] = [[] for dummy in range((self._depth + 1) * PRIORITIES)]
-        self._rounds = [0.0] * len(self._queues)
+        self._queues: List[List[Tuple[float, int, Class]]] = [[] for dummy in range(keys)]
         self._ready = 0  # a bit for each queue that is not empty
         self._sleeping: List[Tuple[float, int, Class]] = []  # by the time when a limit lets them pass
         self._fresh: List[Class] = []  # got their first request since they were looked at
@@ -237,11 +238,26 @@ class Tree:
 
     def _push(self, key: int, leaf: Class) -> None:
         level = key // PRIORITIES
-        turn = max(leaf.turns[level], self._rounds[key] - CARRY)
+        group = leaf.groups[0]
+        turn = max(leaf.turns[level], group.rounds[key] - CARRY)
         leaf.turns[level] = turn
+        for outer in leaf.groups[1:]:
+            behind = outer.rounds[key] - CARRY - group.rounds[key]
+            if behind > group.offsets[key]:
+                group.offsets[key] = behind
+            turn += group.offsets[key]
+            group = outer
         self._serial += 1
         heappush(self._queues[key], (turn, self._serial, leaf))
         self._ready |= 1 << key
+
+    def _reached(self, key: int, leaf: Class) -> None:
+        """Note that it is the turn of this leaf."""
+        turn = leaf.turns[key // PRIORITIES]
+        for group in leaf.groups:
+            if turn > group.rounds[key]:
+                group.rounds[key] = turn
+            turn += group.offsets[key]
 
     def _key(self, leaf: Class) -> int:
         """The queue in which a leaf belongs; -1: it may not be served now, and sleeps."""
@@ -269,7 +285,7 @@ class Tree:
     def _turn(self, key: int, available: int, deliver: Deliver) -> Optional[int]:
         """Serve the first leaf of a queue for one turn. None: its next request is larger than what is there."""
         queue = self._queues[key]
-        turn, dummy, leaf = heappop(queue)
+        leaf = heappop(queue)[2]
         if not queue:
             self._ready &= ~(1 << key)
         if not leaf.waiting:
@@ -280,7 +296,7 @@ class Tree:
             if where >= 0:
                 self._push(where, leaf)
             return 0
-        self._rounds[key] = max(self._rounds[key], turn)
+        self._reached(key, leaf)
         level = key // PRIORITIES
         lender = leaf.depth if not key else self._depth - level
         path = leaf.path
@@ -297,9 +313,9 @@ class Tree:
             else:
                 one.borrowed += taken
         leaf.waits += waits
-        leaf.turns[level] = turn + taken / leaf.turn
+        leaf.turns[level] += taken / leaf.turn
         if not queue:
-            self._rounds[key] = leaf.turns[level]
+            self._reached(key, leaf)  # nobody was there whom it kept waiting
         self._push(key, leaf)
         return None if short else taken
 

@@ -25,7 +25,12 @@ def test_a_new_class_has_full_buckets_and_hangs_below_the_root() -> None:
     assert [above.name for above in one.path] == ["a", ""]
     child = Class("b", one, 1, None, 255, 0, 10.0)
     assert (child.parent, child.depth, child.room) == ("a", 2, INFINITE)
-    assert [above.name for above in child.limited] == ["a"]
+    assert [above.name for above in child.groups] == ["a", ""]
+
+
+def test_a_leaf_holds_a_turn_more_than_its_burst() -> None:
+    one = Class("a", None, 1000, 2000, 500, 0, 0.0, turn=300.0)
+    assert (one.tokens, one.room) == (800, 500)
 
 
 def test_buckets_fill_with_time_and_hold_no_more_than_the_burst() -> None:
