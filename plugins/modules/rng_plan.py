@@ -24,6 +24,10 @@ description:
     M(fleet.rng.rng_source_info), for the guests that are on it. Without such a test, or where a source did not pass it,
     the hypervisor gets an C(error). Rates that guests have already are left as they are while they suit the new
     measurement, too.
+  - C(virtio_rng_source) V(broker) or V(broker:<class>) is the socket of a class of the entropy broker on the guest's
+    hypervisor, such as V(egd+unix:/run/virtrngd/gold.sock). Which groups of the inventory are classes,
+    M(fleet.rng.rng_broker_config) says. A guest whose class cannot be told is refused. The groups' own variables are
+    read only where a guest asks for a broker.
   - C(virtio_rng_remove) takes the RNG away from all its guests that are not unmanaged, whatever else they ask for.
   - C(virtio_rng_migration_groups) of a hypervisor names the inventory groups that its guests may move within. A guest
     whose source is not safe on another hypervisor of them is refused; with C(virtio_rng_migration) V(warn) that is a
@@ -103,6 +107,7 @@ notes:
 seealso:
   - module: fleet.rng.libvirt_rng_info
   - module: fleet.rng.libvirt_rng
+  - module: fleet.rng.rng_broker_config
   - module: fleet.rng.rng_source_info
 author:
   - The fleet.rng authors (@fleet-rng)

@@ -45,7 +45,7 @@ class Destination:
         name = str(source)
         if name.startswith(_BROKER_SOCKETS) and name not in self.tried and BROKER in self.tried:
             why = self.tried[BROKER]
-            return printable(str(why), 200) if why else "is no class of the broker there"
+            return f"is not served: {printable(str(why), 200)}" if why else "is no class of the broker there"
         if name not in self.tried:
             return f"was not tried: {SOURCES_VARIABLE} and {GROUPS_VARIABLE} of that hypervisor say what is"
         why = self.tried[name]

@@ -94,7 +94,10 @@ GOLD = Source.parse("egd+unix:/run/virtrngd/gold.sock")
     [
         ({"broker": None, str(GOLD): None}, ""),
         ({"broker": None, "egd+unix:/run/virtrngd/silver.sock": None}, "is no class of the broker there"),
-        ({"broker": "no broker is there: /run/virtrngd: gone"}, "no broker is there: /run/virtrngd: gone"),
+        (
+            {"broker": "no broker is there: /run/virtrngd: gone"},
+            "is not served: no broker is there: /run/virtrngd: gone",
+        ),
         ({"broker": None, str(GOLD): f"source {GOLD}: nobody accepts there"}, "is not safe: nobody accepts there"),
         ({}, "was not tried: virtio_rng_sources and virtio_rng_migration_groups of that hypervisor say what is"),
     ],

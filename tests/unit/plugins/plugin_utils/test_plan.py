@@ -136,3 +136,40 @@ def test_an_equal_device_is_in_sync_on_both_layers() -> None:
     )["hosts"]["hv1"]
     assert (found["in_sync"], found["devices"]) == (1, [])
     assert found["guests"][0]["reason"] == "already has /dev/urandom, 1024 B / 1000 ms"
+
+
+GOLD = "egd+unix:/run/virtrngd/gold.sock"
+
+
+def broker_plan(*, tried: Mapping[str, Any], tests: Any = None, **variables: Any) -> dict[str, Any]:
+    """Of two hypervisors that guests may move between; those of the first have the broker's class gold."""
+    shared = {"source": "broker", "migration_groups": ["kvm"], **variables}
+    first, second = observation(guest("web1"), guest("db1")), observation()
+    first["host"]["sources"], second["host"]["sources"] = {"broker": None, GOLD: None}, tried
+    found = [
+        Hypervisor("hv1", shared, first, tests=tests, sockets=lambda word, name: (GOLD, f"{word} of {name}")),
+        Hypervisor("hv2", shared, second),
+    ]
+    settings = Settings(capabilities, all_groups={"kvm": ["hv1", "hv2"]})
+    planned: dict[str, Any] = make_plan(["hv1"], found, [], settings, complete=True)["hosts"]["hv1"]
+    return planned
+
+
+def test_a_guest_on_a_broker_moves_where_its_class_is() -> None:
+    assert broker_plan(tried={"broker": None, GOLD: None})["failure"] is None
+    reason = broker_plan(tried={"broker": "no broker is there: gone"})["refused"][0]["reason"]
+    assert reason == (
+        f"guest web1 may move to hv2 (virtio_rng_migration_groups: kvm), where source {GOLD} is not served: "
+        "no broker is there: gone; give it another source, or set virtio_rng_migration to warn"
+    )
+
+
+def test_a_measured_budget_is_of_what_the_class_gives() -> None:
+    tried = {"broker": None, GOLD: None}
+    waiting = broker_plan(tried=tried, host_budget="measured")
+    assert (waiting["untested"], waiting["sources"]) == ([GOLD], [GOLD])
+    tested = {"sources": [{"source": GOLD, "status": "good", "bytes_per_second": 2048.0}]}
+    found = broker_plan(tried=tried, tests=tested, host_budget="measured", max_bytes="unlimited")
+    assert (found["untested"], found["budget"]["promised"]) == ([], 1024)
+    assert {device["max_bytes"] for device in found["devices"]} == {512}
+    assert found["guests"][0]["from"]["source"] == "hypervisor hv1: virtio_rng_source, broker of None"
