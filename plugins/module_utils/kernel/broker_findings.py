@@ -31,7 +31,7 @@ BROKER_RULES = (
         "RNG023",
         "warning",
         "broker",
-        lambda b: bool(b["cut_off"]) and b["serving"] is not None,
+        lambda b: b["status"] == RUNNING and bool(b["cut_off"]) and b["serving"] is not None,
         "The entropy broker had to give up a source, {cut_off}; {serving} serves the guests.",
         _WATCH
         + "A source that failed its health tests has to be checked, and the driver or the daemon behind it; one that "
