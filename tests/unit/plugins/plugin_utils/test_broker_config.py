@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker.config import parse
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
-from ansible_collections.fleet.rng.plugins.plugin_utils.broker import Classes
+from ansible_collections.fleet.rng.plugins.plugin_utils.broker import Classes, socket_of
 from ansible_collections.fleet.rng.plugins.plugin_utils.broker_config import configuration, served
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 CASES = json.loads((Path(__file__).parents[2] / "cases" / "broker" / "classes.json").read_text(encoding="utf-8"))
 CASE = CASES[1]  # guests, with gold and silver in it
@@ -114,3 +117,57 @@ def test_guests_are_counted_where_the_policy_would_put_them(classes: Make) -> No
     overrides = [{"match": "g2", "source": "broker:silver"}]
     assert served(found, {"overrides": overrides}, guests) == {"gold": 2, "silver": 1}
     assert served(found, {"source": "broker", "overrides": "nonsense"}, guests) == {"gold": 3}
+
+
+NAMES = [f"g{number}" for number in range(6)]
+RATES = st.one_of(st.none(), st.integers(1, 5000), st.just("1024"))
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> dict[str, Any]:
+    """Groups of which each may hold later ones, guests anywhere, and a hypervisor that may override some."""
+    groups: dict[str, Any] = {}
+    for number, name in enumerate(NAMES):
+        above = draw(st.lists(st.sampled_from(NAMES[:number]), max_size=2, unique=True)) if number else []
+        hosts = draw(st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=2, unique=True))
+        groups[name] = {"in": above, "hosts": hosts, "rate": draw(RATES)}
+        if draw(st.booleans()):
+            groups[name]["source"] = draw(st.sampled_from(["broker", f"broker:{NAMES[-1]}", "/dev/urandom"]))
+    words = st.sampled_from([None, "broker", "broker:g0", "broker:g5", "broker:extra", "/dev/hwrng"])
+    entries = st.dictionaries(st.sampled_from([*NAMES[:2], "default", "extra"]), st.just({"rate": 70}), max_size=2)
+    host = {"rate": draw(st.sampled_from([None, "unlimited", 10**6])), "classes": draw(entries)}
+    return {"groups": groups, "guests": {name: draw(words) for name in "abcd"}, "host": host}
+
+
+@given(case=inventories())
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_groups_every_guest_with_a_class_has_a_socket(case: dict[str, Any], classes: Make) -> None:
+    found, refused = classes(case), ""
+    try:
+        made = configuration(found, {}, {})
+    except RngError as error:
+        refused = str(error)
+    assert not refused.startswith("hypervisor hv1: the broker's configuration"), "it is told in the inventory's words"
+    if refused:
+        return
+    addresses = {one.address for one in parse(made.text).listeners}
+    for guest, word in case["guests"].items():
+        if word in ("broker", "broker:g0", "broker:g5"):
+            with contextlib.suppress(RngError):  # a guest in two classes
+                assert socket_of(found.leaf(word, guest)[0]) in addresses
+
+
+def test_most_of_these_inventories_are_good(classes: Make) -> None:
+    """Else the test above would test nothing."""
+    good = 0
+
+    @given(case=inventories())
+    @settings(max_examples=100)
+    def count(case: dict[str, Any]) -> None:
+        nonlocal good
+        with contextlib.suppress(RngError):
+            configuration(classes(case), {}, {})
+            good += 1
+
+    count()
+    assert good > 25
