@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import statistics
 import subprocess
 import threading
 import time
@@ -92,39 +93,47 @@ class Bench:
         return run
 
     def open(self) -> Iterator[Row]:
-        """Requests at fixed times: 1 KiB/s for each connection."""
+        """Requests at fixed times: 1 KiB/s for each connection. The bare server shows what the machine adds."""
         count = self.sizes.connections
-        rate = count * KIB // 64
         need = count * KIB
-        for neighbour in (0, 50):
-            p99, p50, slowest = [], [], []
-            classes = (
-                {"name": "prod", "rate": 2 * need},
-                {"name": "gold", "parent": "prod", "rate": int(1.1 * need)},
-                {"name": "greedy", "parent": "prod", "rate": need // 2},
-            )
-            with Broker(self.work, classes, "open", sources=TESTED, rate=3 * need) as broker:
+        classes = (
+            {"name": "prod", "rate": 2 * need},
+            {"name": "gold", "parent": "prod", "rate": int(1.1 * need)},
+            {"name": "greedy", "parent": "prod", "rate": need // 2},
+        )
+        with ExitStack() as stack:
+            broker = stack.enter_context(Broker(self.work, classes, "open", sources=TESTED, rate=3 * need))
+            bare = stack.enter_context(bare_c(self.work, self.work / "c.sock"))
+            for greedy in (0, 50):
+                runs: dict[str, list[dict[str, float]]] = {broker.name: [], bare.name: []}
                 for dummy in range(self.sizes.rounds):
-                    other = None
-                    if neighbour:
-                        sockets = {broker.sockets["greedy"]: neighbour}
-                        command = load_command(self.work, sockets, t=self.sizes.long + 1.5)
-                        other = subprocess.Popen(command, stdout=subprocess.PIPE)
-                    result = load(self.work, {broker.sockets["gold"]: count}, r=rate, t=self.sizes.long, w=0.5)
-                    if other:
-                        answer_of(other)
-                    p50.append(result["p50_ms"])
-                    p99.append(result["p99_ms"])
-                    slowest.append(result["max_ms"])
-            yield Row(
-                "open loop",
-                "p99, a greedy class beside it" if neighbour else "p99",
-                f"{count} connections of 1 KiB/s",
-                p99,
-                unit="ms",
-                goal=Goal(10),
-                detail=f"{rate} requests/s; median {min(p50):.2f} to {max(p50):.2f} ms, slowest {max(slowest):.1f} ms",
-            )
+                    for name, path, other in (
+                        (broker.name, broker.sockets["gold"], broker.sockets["greedy"]),
+                        (bare.name, bare.path, bare.path),
+                    ):
+                        runs[name].append(self._open(path, other, greedy))
+                p50 = [run["p50_ms"] for run in runs[broker.name]]
+                floor = statistics.median(run["p99_ms"] for run in runs[bare.name])
+                yield Row(
+                    "open loop",
+                    "p99, a greedy class beside it" if greedy else "p99",
+                    f"{count} connections of 1 KiB/s",
+                    [run["p99_ms"] for run in runs[broker.name]],
+                    unit="ms",
+                    goal=Goal(10),
+                    detail=f"median {statistics.median(p50):.2f} ms; p99 of C {floor:.1f} ms",
+                )
+
+    def _open(self, path: Path, other: Path, greedy: int) -> dict[str, float]:
+        count = self.sizes.connections
+        with ExitStack() as stack:
+            if greedy:
+                command = load_command(self.work, {other: greedy}, t=self.sizes.long + 1.5)
+                process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+            result = load(self.work, {path: count}, r=count * KIB // 64, t=self.sizes.long, w=0.5)
+            if greedy:
+                answer_of(process)
+        return result
 
     def memory(self) -> Iterator[Row]:
         """How much a connection that asks takes."""
