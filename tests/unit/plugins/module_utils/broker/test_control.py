@@ -18,6 +18,8 @@ from ansible_collections.fleet.rng.plugins.module_utils.broker.control import Co
 from ansible_collections.fleet.rng.plugins.module_utils.broker.peer import Peer
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.broker.control_loop import Loop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 SOMEBODY = Peer("pid 1", 1, os.geteuid() + 1, 1)
 LARGE = "x" * 3_000_000
@@ -211,3 +213,19 @@ def test_without_descriptors_it_waits_for_the_next_sweep(loop: Loop, monkeypatch
         assert loop.read(client) == b""
         loop.control.sweep()
         assert json.loads(loop.read(client))["ok"] is True
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(max_size=5000), max_size=4))
+def test_any_bytes_are_answered_once_and_forgotten(loop: Loop, pieces: list[bytes]) -> None:
+    found = b""
+    with loop.connect() as client:
+        for piece in pieces:
+            with contextlib.suppress(BrokenPipeError):
+                client.sendall(piece)
+            found += loop.read(client)
+    loop.turn()
+    assert len(loop.control) == 0
+    sent = b"".join(pieces)
+    assert found.count(b"\n") == (b"\n" in sent or len(sent) > control.MOST_REQUEST)
+    assert b'"ok":true' not in found
