@@ -313,7 +313,6 @@ class Pool:
         if best is not old:
             if old is not None and old.reader is not None:
                 old.buffer = self._ready[self._at :]
-                old.reader.taken = old.received - len(old.buffer)
             elif old is not None:
                 self._throw_away(old)
             self._serving, self._reader = best, best.reader if best else None

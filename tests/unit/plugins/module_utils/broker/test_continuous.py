@@ -97,6 +97,12 @@ def test_a_run_is_found_wherever_it_lies(size: int, offset: int) -> None:
         assert tests.failed == failed
 
 
+def test_a_block_that_ends_with_zeros_ends_there() -> None:
+    tests = HealthTests(CLAIM, 0)
+    block = b"ab" + bytes(tests.repetitions - 1)
+    assert tests.screen(block) == block
+
+
 @pytest.mark.parametrize("size", [1, 3, 300, 512, 700, 2048])
 def test_a_window_is_counted_across_blocks_and_only_within_it(size: int) -> None:
     cutoff = HealthTests().proportion

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker import device
@@ -26,6 +27,24 @@ def test_rights_are_told_with_the_remedy() -> None:
     assert (cut.state, cut.why) == (FAILED, f"this user may not read it (Permission denied); a udev rule helps: {rule}")
     cut = device.explained(OSError(errno.EPERM, "x"), "/dev/hwrng")
     assert "DeviceAllow=" in cut.why
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "/dev/full"])
+def test_devices_that_are_no_sources(path: str) -> None:
+    with pytest.raises(CutOffError, match=r"device 1:\d is no source of randomness"):
+        device.open_device(path)
+
+
+def test_only_character_devices_are_opened(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"secret")
+    os.mkfifo(tmp_path / "pipe")
+    for other in (path, tmp_path, tmp_path / "pipe"):
+        with pytest.raises(CutOffError, match="is no character device"):
+            device.open_device(str(other))
+    link = tmp_path / "link"
+    link.symlink_to("/dev/urandom")
+    assert device.check(str(link)) == (1, 9)
 
 
 def test_a_watchdog_is_never_opened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,14 @@ import os
 import random
 import select
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker import device, pool, reader
 from ansible_collections.fleet.rng.plugins.module_utils.broker.config import SourceConfig
+from ansible_collections.fleet.rng.plugins.module_utils.broker.device import FAILED
 from ansible_collections.fleet.rng.plugins.module_utils.broker.leftover import Left, parse
 from ansible_collections.fleet.rng.plugins.module_utils.broker.pool import PLENTY, Event
 from ansible_collections.fleet.rng.plugins.module_utils.broker.reader import AHEAD, LEAST, Timing
@@ -183,6 +185,20 @@ def test_a_failed_source_is_cut_off_and_what_came_of_it_thrown_away(pools: Pools
         ("serving", "getrandom"),
     ]
     assert pools.events[2].message == f"failed: {status['why']}"
+
+
+def test_what_came_just_before_a_failure_is_thrown_away_too(pools: Pools, pipes: tuple[Pipe, Pipe]) -> None:
+    first, dummy = pipes
+    one = pools.new(first.hardware)
+    source = one._sources[0]
+    first.start(NOISE[:4000])
+    while source.reader and source.reader.given < 4000:
+        time.sleep(0.001)
+    first.write(bytes(LEAST))
+    while source.reader and source.reader.messages[-1][0] != FAILED:
+        time.sleep(0.001)
+    pools.state(one, first.path, "failed")
+    assert (one.available, source.buffer, one.status()[0]["bytes"]) == (0, b"", 0)
 
 
 def test_a_preferred_source_takes_over_again(pools: Pools, pipes: tuple[Pipe, Pipe]) -> None:

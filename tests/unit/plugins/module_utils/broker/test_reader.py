@@ -93,6 +93,14 @@ def pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str,
     os.close(feed)
 
 
+def until(wanted: Callable[[], bool]) -> None:
+    """For what is not told."""
+    end = time.monotonic() + PATIENCE
+    while not wanted():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
 def write(feed: int, data: bytes) -> None:
     """All of it, however little the other side takes at a time."""
     end = time.monotonic() + PATIENCE
@@ -108,9 +116,7 @@ def test_a_serial_line_passes_every_byte_as_it_is(line: tuple[str, int], heard: 
     path, feed = line
     one = heard.start(path, tests=False)
     everything = bytes(range(256)) * 4
-    heard.until(lambda: True)
-    while not is_raw(path):  # before, the line would change what is written
-        time.sleep(0.001)
+    until(lambda: is_raw(path))  # before, the line would change what is written
     write(feed, everything)
     assert heard.bytes(one, len(everything)) == everything
 
@@ -191,6 +197,8 @@ def test_a_source_that_stays_cut_off_can_be_tried_again(pipe: tuple[str, int], h
     one.retry()
     write(feed, NOISE[: START_UP + 100])
     assert heard.bytes(one, 100) == NOISE[START_UP : START_UP + 100]
+    write(feed, bytes(LEAST))
+    assert "(1 failures in 1 h" in heard.state(one, FAILED), "those from before were forgotten"
 
 
 def test_old_failures_do_not_count(pipe: tuple[str, int], heard: Heard) -> None:
@@ -207,8 +215,11 @@ def test_a_slow_source_is_not_read_far_ahead(
     monkeypatch.setattr(reader, "QUICK", -1.0)
     path, feed = pipe
     one = heard.start(path, tests=False)
-    write(feed, NOISE[:16384])
-    heard.until(lambda: one.full)
+    write(feed, NOISE[:10])  # so that the last block before it is full is a short one
+    heard.until(lambda: one.given == 10)
+    write(feed, NOISE[10:16384])
+    heard.until(lambda: one.given >= AHEAD)
+    until(lambda: one.full)
     assert one.given == AHEAD
     data = heard.bytes(one, AHEAD)
     while len(data) < 16384:
@@ -318,27 +329,27 @@ def test_another_hardware_rng_is_tested_from_the_start(
     assert one.health.left == 0, "none is no other source; reading says ENODEV"
 
 
-@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "/dev/full"])
-def test_devices_that_are_no_sources(path: str, heard: Heard) -> None:
-    one = heard.start(path)
-    assert "is no source of randomness" in heard.state(one, FAILED)
-
-
-def test_only_character_devices_are_opened(tmp_path: Path, heard: Heard) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"secret")
-    assert heard.state(heard.start(str(path)), FAILED) == "is no character device"
-    assert heard.state(heard.start(str(tmp_path)), FAILED) == "is no character device"
-    link = tmp_path / "link"
-    link.symlink_to("/dev/urandom")
-    heard.bytes(heard.start(str(link)), 100)
-
-
 def test_a_fault_in_the_thread_is_told(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", said.append)
     monkeypatch.setattr(reader, "open_device", lambda path: 1 / 0)
     assert "a fault of this program" in heard.state(heard.start("/dev/x"), FAILED)
+
+
+def test_the_kernels_generator_is_not_mixed_with_itself(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(reader, "kernel_random", lambda size: sizes.append(size) or b"x" * size)
+    heard.bytes(heard.start("/dev/urandom", conditioning=True), 100)
+    assert sizes == [1], "only asked whether it is ready"
+
+
+def test_no_descriptor_is_left_open(heard: Heard) -> None:
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names that may be gone
+    one = heard.start("/dev/urandom")
+    heard.bytes(one, 100)
+    one.stop()
+    assert one.join(PATIENCE)
+    assert set(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
 
 
 def test_stopping_twice(heard: Heard) -> None:
