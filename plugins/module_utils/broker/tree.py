@@ -37,6 +37,7 @@ PRIORITIES = 8
 QUANTUM = 1024  # bytes of a turn, of the leaf with the highest rate
 SMALLEST_SHARE = 1e-4  # of the highest rate: what a leaf counts for at least, so that nobody starves beside a giant
 CARRY = 1.0  # rounds that those may catch up who had nothing to send, or were at a ceiling, for a moment
+CLOSE = 1e-6  # rounds that are no difference
 SOON = 1e-6  # seconds; no wait is shorter
 BYTE = 1.0 + 1e-6  # what a bucket waits for that lets pass what it has a byte for: rounding shall not wake it too early
 
@@ -242,14 +243,20 @@ class Tree:
         turn = max(leaf.turns[level], group.rounds[key] - CARRY)
         leaf.turns[level] = turn
         for outer in leaf.groups[1:]:
-            behind = outer.rounds[key] - CARRY - group.rounds[key]
-            if behind > group.offsets[key]:
-                group.offsets[key] = behind
+            behind = outer.rounds[key] - CARRY - turn - group.offsets[key]
+            if behind > 0:
+                group.offsets[key] += behind
             turn += group.offsets[key]
             group = outer
         self._serial += 1
         heappush(self._queues[key], (turn, self._serial, leaf))
         self._ready |= 1 << key
+
+    def _place_of(self, key: int, leaf: Class) -> float:
+        turn = leaf.turns[key // PRIORITIES]
+        for group in leaf.groups:
+            turn += group.offsets[key]
+        return turn
 
     def _reached(self, key: int, leaf: Class) -> None:
         """Note that it is the turn of this leaf."""
@@ -285,7 +292,7 @@ class Tree:
     def _turn(self, key: int, available: int, deliver: Deliver) -> Optional[int]:
         """Serve the first leaf of a queue for one turn. None: its next request is larger than what is there."""
         queue = self._queues[key]
-        leaf = heappop(queue)[2]
+        turn, dummy, leaf = heappop(queue)
         if not queue:
             self._ready &= ~(1 << key)
         if not leaf.waiting:
@@ -296,6 +303,9 @@ class Tree:
             if where >= 0:
                 self._push(where, leaf)
             return 0
+        if queue and self._place_of(key, leaf) > turn + CLOSE:  # its group was moved since
+            self._push(key, leaf)
+            return 0
         self._reached(key, leaf)
         level = key // PRIORITIES
         lender = leaf.depth if not key else self._depth - level
@@ -303,7 +313,11 @@ class Tree:
         budget = min(leaf.path[leaf.depth - lender].tokens, *[one.room for one in path])
         if queue:
             budget = min(budget, max(leaf.turn, LARGEST_REQUEST))
-        taken, count, waits, short = self._flows(leaf, budget, available, deliver)
+        try:
+            taken, count, waits, short = self._flows(leaf, budget, available, deliver)
+        except BaseException:
+            self._push(key, leaf)  # a fault of one client's must not cost the others of its class their place
+            raise
         for number, one in enumerate(path):
             one.bytes += taken
             one.requests += count
