@@ -26,7 +26,7 @@ from .gates import Gates
 from .listener import ListenError, open_socket, permit, store_name
 from .log import Log
 from .notify import Notifier
-from .peer import Peer, peer_of
+from .peer import Peer
 from .pool import Pool
 from .server import Server
 from .status_file import write
@@ -86,17 +86,21 @@ class Daemon:
         self._unwritten = ""
         self._pool = _new_pool(config, base64.b64decode(state.get("leftover", "")))
         tree = Tree(config.classes, config.rate, time.monotonic(), state.get("levels"))
-        self._server = Server(tree, self._pool, self._log, self._notifier, config.clients, config.accept_entropy)
-        self._server.refused = int(state.get("refused", 0))
+        self._server = Server(tree, self._pool, self._log, self._notifier, config.accept_entropy)
         self._server.protocol_errors = int(state.get("protocol_errors", 0))
         self._gates = Gates(self._server, self._notifier, self._log)
+        self._gates.refused = int(state.get("refused", 0))
         listening, found = self._sort(left)
         problems = self._gates.arrange(config, listening)
+        self._control: Optional[Control] = None
+        try:
+            self._control = self._open_control(listening.pop(config.control, None))
+        except ListenError as error:
+            problems.append(str(error))
         if problems and not found:
             raise ListenError("; ".join(problems))
-        for problem in problems:
+        for problem in problems:  # those who are connected are served all the same
             self._log.error("socket missing", why=problem)
-        self._control = self._open_control(listening.pop(config.control, None))
         for sock in listening.values():  # of sockets that are configured no more
             self._notifier.forget(store_name(handover.address(sock)))
             sock.close()
@@ -140,7 +144,7 @@ class Daemon:
             address = handover.address(sock)
             listener = self._gates.listener_of(address, str(about.get("class", "")))
             try:
-                peer = Peer(*about["peer"]) if about else peer_of(sock)
+                peer = Peer(*about["peer"]) if about else listener.peer(sock)
             except OSError:  # it is gone
                 sock.close()
                 continue
@@ -163,7 +167,11 @@ class Daemon:
     def _open_control(self, given: Optional[socket.socket]) -> Control:
         config = self._config
         sock = given or open_socket(config.control)
-        permit(config.control, config.control_mode, config.control_group)
+        try:
+            permit(config.control, config.control_mode, config.control_group)
+        except ListenError:
+            sock.close()
+            raise
         self._notifier.store(store_name(config.control), sock.fileno(), poll=False)
         commands = {
             "status": Command(lambda dummy: {"status": self._document()}),
@@ -198,9 +206,10 @@ class Daemon:
         self._notifier.watchdog(now)
         self._notifier.flush()
         self._server.sweep()
-        self._server.resume()
+        self._gates.resume()
         self._gates.look()
-        self._control.sweep()
+        if self._control is not None:
+            self._control.sweep()
         self._log.tick()
         self._look_at_check(now)
         if self._ticks % PUBLISH == 1:
@@ -236,7 +245,7 @@ class Daemon:
         config, server = self._config, self._server
         daemon = status.DaemonState(
             *(self._version, os.getpid(), self._started, self._restarts, config.rate),
-            *(server.refused, server.protocol_errors),
+            *(self._gates.refused, server.protocol_errors),
         )
         clients = [
             status.ClientState(
@@ -295,7 +304,7 @@ class Daemon:
         config = read_config(self._path)
         old, self._config = self._config, config
         server = self._server
-        server.most_clients, server.accept_entropy = config.clients, config.accept_entropy
+        server.accept_entropy = config.accept_entropy
         server.tree.replace(config.classes, config.rate, time.monotonic())
         problems = self._gates.arrange(config, {})
         if (config.sources, config.when_failing, config.conditioning) != (
@@ -357,7 +366,7 @@ class Daemon:
         state = {
             "started": self._started,
             "restarts": self._restarts,
-            "refused": self._server.refused,
+            "refused": self._gates.refused,
             "protocol_errors": self._server.protocol_errors,
             "leftover": base64.b64encode(self._pool.leftover()).decode(),
             "levels": self._server.tree.levels(),
@@ -365,8 +374,9 @@ class Daemon:
             "asker": asker,
             "unstored": self._notifier.unstored(),
         }
-        listening = [one.fd for one in self._gates.listeners.values()] + [self._control.fileno()]
-        descriptors = [*listening, *clients, *([asker] if asker >= 0 else [])]
+        listening = [one.fd for one in self._gates.listeners.values()]
+        control = [] if self._control is None else [self._control.fileno()]
+        descriptors = [*listening, *control, *clients, *([asker] if asker >= 0 else [])]
         handover.reexec(self._argv, os.environ, state, descriptors, self._caught)
 
     def _caught(self) -> bytes:

@@ -10,9 +10,10 @@ another process handed over is kept.
 
 from __future__ import annotations
 
+import contextlib
 import os.path
 import socket
-from typing import Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .config import Config, ListenerConfig
 from .listener import Listener, ListenError, open_socket, permit, remove
@@ -20,9 +21,12 @@ from .log import Log
 from .notify import Notifier
 from .server import Server
 
+ACCEPTS = 64  # connections that are taken of a socket in one pass
+SEND_BUFFER = 16384  # bytes of answers that the kernel keeps for a client; QEMU has at most 8 requests open
+
 
 class Gates:
-    """The listening sockets of a server."""
+    """The listening sockets of a server, which take the connections for it."""
 
     def __init__(self, server: Server, notifier: Notifier, log: Log) -> None:
         self.listeners: Dict[str, Listener] = {}
@@ -30,6 +34,8 @@ class Gates:
         self._notifier = notifier
         self._log = log
         self._config: Config
+        self.refused = 0  # connections
+        self._paused: List[Listener] = []
         self._former: Dict[str, Listener] = {}
         self._wanted: Dict[str, ListenerConfig] = {}
 
@@ -84,7 +90,7 @@ class Gates:
         sock = given or open_socket(wanted.address)
         listener = Listener(wanted.address, wanted.class_name, sock, wanted.guest, self._config.clients_per_socket)
         self.listeners[wanted.address] = listener
-        self._server.listen(listener)
+        self._watch(listener)
         self._notifier.store(listener.name, listener.fd, poll=False)
 
     def _permit(self, address: str) -> None:
@@ -99,3 +105,41 @@ class Gates:
             listener.sock.close()
         if not keep_path:
             remove(listener.address)
+
+    def resume(self) -> None:
+        """Try again to take connections where that failed."""
+        paused, self._paused = self._paused, []
+        for listener in paused:
+            if self.listeners.get(listener.address) is listener:
+                self._watch(listener)
+
+    def _watch(self, listener: Listener) -> None:
+        if listener.sock is not None:
+            take = listener.sock.accept
+            self._server.watch(listener.fd, lambda: self._accept(listener, take))
+
+    def _accept(self, listener: Listener, take: Callable[[], Tuple[socket.socket, Any]]) -> None:
+        """Take the connections that wait."""
+        for dummy in range(ACCEPTS):
+            try:
+                sock = take()[0]
+            except BlockingIOError:
+                return
+            except OSError as error:  # most likely no descriptor is left; who waits is not lost, so try again later
+                self._log.error("accept failed", socket=listener.address, why=str(error.strerror))
+                self._server.unwatch(listener.fd)
+                self._paused.append(listener)
+                return
+            if len(self._server.clients) >= self._config.clients or listener.clients >= listener.most_clients:
+                self.refused += 1
+                self._log.warning("refused", socket=listener.address, clients=listener.clients, why="too many clients")
+                sock.close()
+                continue
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            try:
+                client = self._server.adopt(sock, listener, listener.peer(sock))
+            except OSError:  # it is gone again
+                sock.close()
+                continue
+            self._notifier.store(client.name, client.fd)

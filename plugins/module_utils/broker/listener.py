@@ -11,9 +11,11 @@ import grp
 import os
 import socket
 import stat
+from dataclasses import replace
 from typing import Optional, Tuple
 
 from ..errors import RngError
+from .peer import Peer, peer_of
 
 BACKLOG = 1024
 GONE = (-1, -1)
@@ -47,6 +49,11 @@ class Listener:
     def is_found(self) -> bool:
         """Whether the path still leads here: somebody may have emptied the directory."""
         return self._file == _inode(self.address) != GONE
+
+    def peer(self, connection: socket.socket) -> Peer:
+        """Who came in here. Raises OSError when it has gone again."""
+        peer = peer_of(connection)
+        return peer if self.guest is None else replace(peer, guest=self.guest)
 
 
 def store_name(address: str) -> str:

@@ -15,12 +15,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import select
 import socket
 import struct
 import time
-from dataclasses import replace
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Callable, Dict, List
 
 from .bucket import Flow
 from .client import Client
@@ -28,7 +28,7 @@ from .egd import ADD, COUNT, PID, TAKE, WAIT, ProtocolError, parse
 from .listener import Listener
 from .log import Log
 from .notify import Notifier
-from .peer import Peer, peer_of
+from .peer import Peer
 from .pool import Pool
 from .tree import Tree
 
@@ -36,10 +36,9 @@ GLANCE = 16  # bytes that are looked at first: all that QEMU has open at a time.
 PEEK = 512  # bytes that are looked at where there are more
 CHEAP = 16  # commands without randomness that a client is answered in one pass
 UNFINISHED = 30.0  # seconds that a client may take over a command, or leave an answer in our hands
-SEND_BUFFER = 16384  # bytes of answers that the kernel keeps for a client; QEMU has at most 8 requests open
-ACCEPTS = 64  # connections that are taken in one pass
 IDLE = 3600.0
 
+_NAME = re.compile(r"c([0-9]{1,18})")  # of a connection, in systemd's store
 _PEEK = socket.MSG_PEEK
 _IN = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _GONE = select.EPOLLHUP | select.EPOLLERR
@@ -48,15 +47,11 @@ _GONE = select.EPOLLHUP | select.EPOLLERR
 class Server:
     """Clients, their classes and the bytes for them. Whoever holds it calls ``turn`` again and again."""
 
-    def __init__(
-        self, tree: Tree, pool: Pool, log: Log, notifier: Notifier, most_clients: int, accept_entropy: bool
-    ) -> None:
+    def __init__(self, tree: Tree, pool: Pool, log: Log, notifier: Notifier, accept_entropy: bool) -> None:
         self.tree = tree
         self.pool = pool
-        self.most_clients = most_clients
         self.accept_entropy = accept_entropy
         self.clients: Dict[int, Client] = {}
-        self.refused = 0
         self.protocol_errors = 0
         self._log = log
         self._notifier = notifier
@@ -69,7 +64,6 @@ class Server:
         self._at_once: List[Client] = []
         self._again: List[Client] = []
         self._broken: List[Client] = []
-        self._paused: List[Listener] = []
 
     # What the loop waits for
 
@@ -86,22 +80,14 @@ class Server:
         if self._handlers.pop(descriptor, None):
             self._epoll.unregister(descriptor)
 
-    def listen(self, listener: Listener) -> None:
-        """Take the connections that come to a listener."""
-        if listener.sock is not None:
-            take = listener.sock.accept
-            self.watch(listener.fd, lambda: self._accept(listener, take))
-
     def adopt(self, sock: socket.socket, listener: Listener, peer: Peer, name: str = "", out: str = "") -> Client:
         """Serve a connection: a new one, or one that another process left to us under a name.
 
         :param out: the rest of an answer for it, in Base64.
         """
         sock.setblocking(False)
-        if name:
-            self._serial = max(self._serial, int(name[1:]))
-        else:
-            self._serial += 1
+        known = _NAME.fullmatch(name)
+        self._serial = max(self._serial, int(known.group(1))) if known else self._serial + 1
         client = Client(sock, name or f"c{self._serial}", listener, peer)
         client.flow = self.tree.flow(listener.class_name, client)
         client.out = base64.b64decode(out)
@@ -359,42 +345,10 @@ class Server:
         client.listener.clients -= 1
         self.tree.leave(client.flow)
         self._epoll.unregister(client.fd)
+        with contextlib.suppress(OSError):  # it ends here, also where systemd keeps a copy
+            client.sock.shutdown(socket.SHUT_RDWR)
         self._notifier.forget(client.name)
         client.sock.close()
-
-    def _accept(self, listener: Listener, take: Callable[[], Tuple[socket.socket, Any]]) -> None:
-        for dummy in range(ACCEPTS):
-            try:
-                sock = take()[0]
-            except BlockingIOError:
-                return
-            except OSError as error:  # most likely no descriptor is left; who waits is not lost, so try again later
-                self._log.error("accept failed", socket=listener.address, why=str(error.strerror))
-                self.unwatch(listener.fd)
-                self._paused.append(listener)
-                return
-            if len(self.clients) >= self.most_clients or listener.clients >= listener.most_clients:
-                self.refused += 1
-                self._log.warning("refused", socket=listener.address, clients=listener.clients, why="too many clients")
-                sock.close()
-                continue
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-            try:
-                peer = peer_of(sock)
-            except OSError:  # it is gone again
-                sock.close()
-                continue
-            if listener.guest is not None:
-                peer = replace(peer, guest=listener.guest)
-            client = self.adopt(sock, listener, peer)
-            self._notifier.store(client.name, client.fd)
-
-    def resume(self) -> None:
-        """Try again to take connections where that failed."""
-        paused, self._paused = self._paused, []
-        for listener in paused:
-            self.listen(listener)
 
 
 def mix(data: bytes) -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,12 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stderr=log,
             )
-        eventually("the daemon answers", lambda: self.ctl("status").returncode == 0)
+        try:
+            eventually("the daemon answers", lambda: self.ctl("status").returncode == 0)
+        except BaseException:
+            print((self.directory / "log").read_text(), self.ctl("status"))  # pytest shows it
+            self.stop()
+            raise
         return self
 
     @property
@@ -154,23 +160,23 @@ def test_it_serves_counts_and_stops(daemon: Running) -> None:
 
 
 def test_many_upgrades_keep_every_connection_and_count_on(daemon: Running) -> None:
-    clients = [daemon.connect("gold") for dummy in range(5)]
-    for number in range(10):
-        for client in clients:
-            client.sendall(b"\x02\x40")  # also while it changes
-        if number % 2:
-            daemon.signal(signal.SIGUSR2)
-        else:
-            assert daemon.ctl("upgrade").returncode == 0
-        for client in clients:
-            assert len(client.recv(64, socket.MSG_WAITALL)) == 64
-    eventually("the last upgrade", lambda: daemon.status()["restarts"] == 10)
-    status = daemon.status()
-    assert status["clients"] == 5
-    assert next(one["bytes"] for one in status["classes"] if one["name"] == "gold") == 10 * 5 * 64
-    assert sum(guest["bytes"] for guest in status["guests"]) == 10 * 5 * 64
-    for client in clients:
-        client.close()
+    rounds, guests = 10, 5
+    with ExitStack() as stack:
+        clients = [stack.enter_context(daemon.connect("gold")) for dummy in range(guests)]
+        for number in range(1, rounds + 1):
+            for client in clients:
+                client.sendall(b"\x02\x40")  # also while it changes
+            if number % 2:
+                daemon.signal(signal.SIGUSR2)
+                eventually("the upgrade", lambda done=number: daemon.status()["restarts"] == done)
+            else:
+                assert daemon.ctl("upgrade").returncode == 0
+            for client in clients:
+                assert len(client.recv(64, socket.MSG_WAITALL)) == 64
+        status = daemon.status()
+    assert (status["restarts"], status["clients"]) == (rounds, guests)
+    assert next(one["bytes"] for one in status["classes"] if one["name"] == "gold") == rounds * guests * 64
+    assert sum(guest["bytes"] for guest in status["guests"]) == rounds * guests * 64
 
 
 def test_an_upgrade_takes_the_program_that_is_installed(daemon: Running) -> None:

@@ -33,7 +33,7 @@ class Brokers:
         self.pool = Pool(config.sources)
         log, notifier = Log(self.log), Notifier({})
         tree = Tree(config.classes, None, time.monotonic())
-        self.server = Server(tree, self.pool, log, notifier, 10, accept_entropy=False)
+        self.server = Server(tree, self.pool, log, notifier, accept_entropy=False)
         self.gates = Gates(self.server, notifier, log)
 
     def config(self, *names: str, mode: str = "0660") -> Config:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
@@ -15,12 +16,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker import server as server_module
-from ansible_collections.fleet.rng.plugins.module_utils.broker.config import ClassConfig, SourceConfig
-from ansible_collections.fleet.rng.plugins.module_utils.broker.listener import Listener, open_socket
+from ansible_collections.fleet.rng.plugins.module_utils.broker.config import ClassConfig, SourceConfig, parse
+from ansible_collections.fleet.rng.plugins.module_utils.broker.gates import SEND_BUFFER, Gates
 from ansible_collections.fleet.rng.plugins.module_utils.broker.log import Log
 from ansible_collections.fleet.rng.plugins.module_utils.broker.notify import Notifier
 from ansible_collections.fleet.rng.plugins.module_utils.broker.pool import Pool
-from ansible_collections.fleet.rng.plugins.module_utils.broker.server import CHEAP, PEEK, SEND_BUFFER, Server
+from ansible_collections.fleet.rng.plugins.module_utils.broker.server import CHEAP, PEEK, Server
 from ansible_collections.fleet.rng.plugins.module_utils.broker.tree import Tree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -36,10 +37,12 @@ class Broker:
         self.pool = Pool([SourceConfig("getrandom", "none")])
         classes = [ClassConfig("gold", rate=rate or 64, ceil=rate, burst=burst)]
         tree = Tree(classes, None, time.monotonic())
-        self.server = Server(tree, self.pool, Log(log), Notifier({}), clients, accept_entropy=False)
+        self.server = Server(tree, self.pool, Log(log), Notifier({}), accept_entropy=False)
+        self.gates = Gates(self.server, Notifier({}), Log(log))
         self.path = str(directory / "gold.sock")
-        self.listener = Listener(self.path, "gold", open_socket(self.path), None, clients)
-        self.server.listen(self.listener)
+        one = {"name": "gold", "sockets": [self.path]}
+        self.gates.arrange(parse(json.dumps({"classes": [one], "clients_per_socket": clients})), {})
+        self.listener = self.gates.listeners[self.path]
         self._clients: list[socket.socket] = []
         self._log = log
 
@@ -283,7 +286,7 @@ def test_too_many_clients_are_refused_and_the_others_served(tmp_path: Path) -> N
     try:
         clients = [broker.connect() for dummy in range(8)]
         broker.turn(3)
-        assert broker.server.refused == 3
+        assert broker.gates.refused == 3
         assert [client.recv(1) for client in clients[5:]] == [b""] * 3
         clients[0].send(QEMU)
         assert len(broker.read(clients[0])) == 64
