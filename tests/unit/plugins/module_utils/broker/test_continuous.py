@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The health tests on streams: against a byte-by-byte reading of the standard, however the stream is cut into blocks."""
+"""The health tests on streams, against the standard read byte by byte, however the stream is cut into blocks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ PARTS = st.one_of(
 STREAMS = st.lists(PARTS, max_size=8).map(b"".join)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(STREAMS, st.sampled_from([8.0, 7.0, CLAIM, 4.0]), st.data())
 def test_the_same_as_the_standard_byte_by_byte(stream: bytes, entropy: float, data: st.DataObject) -> None:
     tests = HealthTests(entropy, 0)
