@@ -53,7 +53,7 @@ class Host:
         self.granted: list[tuple[float, str, int]] = []  # when, to which leaf, how much
         self.delays: list[float | None] = []
 
-    def run(self, seconds: float, step: float = 0.005, longest: float = 0.005) -> None:
+    def run(self, seconds: float, step: float = 0.005, longest: float = 0.02) -> None:
         """Let time pass: as long as the tree says that nothing can happen, but no longer than ``longest``."""
         end = self.now + seconds
         while self.now < end:
@@ -67,7 +67,7 @@ class Host:
         for flow in self.flows:
             if flow.owner.busy(self.now) and not flow.state:
                 self.tree.ask(flow, next(flow.owner.next))
-        available = 10**5 if self.source is None else int(self.pool)
+        available = POOL if self.source is None else int(self.pool)
         delay = self.tree.serve(self.now, available, self.deliver)
         self.delays.append(delay)
         return delay
@@ -101,7 +101,7 @@ class Host:
 
 
 @st.composite
-def trees(draw: st.DrawFn, low: int = 100, high: int = 4000) -> tuple[list[ClassConfig], int | None]:
+def trees(draw: st.DrawFn, low: int = 100, high: int = 1500) -> tuple[list[ClassConfig], int | None]:
     """Classes whose promises fit into each other, up to three deep, and the rate of their host."""
     numbers = count()
     found: list[ClassConfig] = []

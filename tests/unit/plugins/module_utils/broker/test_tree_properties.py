@@ -45,7 +45,7 @@ def test_no_class_is_above_its_ceiling_in_any_window(
         for sizes, period, offset, ahead in (((255,), 0.9, 0.0, True), ((64, 1), 3.1, 1.0, False), ((255,), 9, 3, True))
     ]
     host = Host(classes, guests, rate, source)
-    host.run(8.0, longest=longest)
+    host.run(5.0, longest=longest)
     assert host.granted
     for one in (host.tree.root, *host.tree.classes.values()):
         if one.ceil is not None:
@@ -67,10 +67,10 @@ def test_guarantees_hold_while_others_take_what_they_can(
         for sizes, period, offset in (((255,), 0.7, 0.1), ((64,), 5, 2), ((255, 8), 1e9, 0))
     ]
     host = Host(classes, guests, rate)
-    host.run(15.0)
-    assert host.given()[one.name] >= one.rate * 15 - slack(host)
-    late = host.given(7.5, 15)[one.name]
-    assert late >= one.rate * 7.5 - slack(host)
+    host.run(10.0)
+    assert host.given()[one.name] >= one.rate * 10 - slack(host)
+    late = host.given(5, 10)[one.name]
+    assert late >= one.rate * 5 - slack(host)
 
 
 @few
