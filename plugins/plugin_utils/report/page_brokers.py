@@ -46,16 +46,19 @@ class Broker:
         return "unknown" if self.state in (STALE, UNREADABLE) else self.data["serving"] or "none"
 
     @property
-    def guests(self) -> int:
-        return self.data.get("guests_total") or 0
+    def guests(self) -> int | None:
+        guests: int | None = self.data["guests_total"]  # None where it cannot be read, as of the others
+        return guests
 
     @property
-    def waiting(self) -> int:
-        return self.data.get("waiting_long") or 0
+    def waiting(self) -> int | None:
+        waiting: int | None = self.data["waiting_long"]
+        return waiting
 
     @property
-    def served(self) -> int:
-        return sum(one["bytes"] for one in self.data["classes"] if one["parent"] is None)
+    def served(self) -> int | None:
+        tops = [one["bytes"] for one in self.data["classes"] if one["parent"] is None]
+        return None if self.state == UNREADABLE else sum(tops)
 
 
 @dataclass

@@ -7,7 +7,8 @@
 const unfolded = new Set(); // rows
 
 const brokerHost = (row) => HOST_NAME(broker("host", row));
-const amounts = (bytes) => h("td", { class: bytes ? "n" : "n zero" }, amount(bytes));
+const figure = (value, text) => h("td", { class: value ? "n" : "n zero" }, value === null ? "unknown" : text(value));
+const amounts = (bytes) => figure(bytes, amount);
 const perSecond = (bytes) => (bytes === null ? "unlimited" : `${amount(bytes)}/s`);
 
 function brokerRow(row) {
@@ -20,7 +21,7 @@ function brokerRow(row) {
     named(brokerHost(row)),
   );
   const why = broker("why", row);
-  const count = (name) => h("td", { class: broker(name, row) ? "n" : "n zero" }, number(broker(name, row)));
+  const count = (name) => figure(broker(name, row), number);
   const tr = h(
     "tr",
     {},
@@ -98,8 +99,8 @@ function classesBlock(row) {
       ),
       h("td", { class: "nowrap" }, perSecond(rate)),
       h("td", { class: "nowrap" }, perSecond(ceil)),
-      h("td", { class: clients ? "n" : "n zero" }, number(clients)),
-      h("td", { class: waiting ? "n" : "n zero" }, number(waiting)),
+      figure(clients, number),
+      figure(waiting, number),
       amounts(bytes),
       amounts(borrowed),
       h("td", {}, part(bytes / total, rate / rates)),
@@ -173,7 +174,7 @@ function servedBlock(row) {
 function brokersTable() {
   if (!document.getElementById("brokers-table")) return null;
   const rank = (row) => BROKER_STATES.indexOf(broker("state", row));
-  const counted = ["guests", "waiting", "served"].map((name) => (row) => broker(name, row));
+  const counted = ["guests", "waiting", "served"].map((name) => (row) => broker(name, row) ?? -1);
   const keys = [brokerHost, rank, (row) => broker("source", row), ...counted];
   return new PagedTable("brokers", "brokers", brokerRow, keys);
 }

@@ -56,7 +56,7 @@ def test_numbers_of_a_broker() -> None:
     (one,) = page_brokers.brokers_of([host()])
     assert (one.guests, one.waiting, one.served) == (4, 0, 5_242_880)
     (lost,) = page_brokers.brokers_of([host(schema="x")])
-    assert (lost.guests, lost.waiting, lost.served) == (0, 0, 0)
+    assert (lost.guests, lost.waiting, lost.served) == (None, None, None)
 
 
 def test_classes_of_all_brokers_are_one_tree() -> None:
@@ -128,6 +128,16 @@ def page(hosts: list[dict[str, Any]]) -> str:
 def test_a_fleet_without_brokers_has_no_section() -> None:
     assert 'id="brokers"' not in page(list(documents(2, 3)))
     assert 'id="brokers"' in page(list(documents(3, 3)))
+
+
+def test_of_a_broker_that_cannot_be_read_no_number_is_claimed() -> None:
+    made = list(documents(3, 3))
+    made[2]["rng"]["broker"] = host(schema="x")["rng"]["broker"]
+    section = page(made).partition('id="brokers"')[2].partition("</section>")[0]
+    assert section.count('<td class="n zero">unknown</td>') == 3
+    assert "1 of 3 hypervisors shares" in section
+    assert "0 guests are served so" in section
+    assert "<h3>Classes</h3>" not in section
 
 
 def test_every_state_has_its_icon_and_names_are_escaped() -> None:
