@@ -19,7 +19,8 @@ difference, the first.
 Equals take turns: a leaf's quantum is proportional to its rate. Rounds are counted as fractions: after ``n`` bytes a
 leaf may send again ``n / quantum`` rounds later, and the one whose round comes first is served, so that rounds in which
 nobody may send cost no time. A leaf that has nothing to send for a moment keeps its place, as most clients ask again
-only when they were answered. The flows of a leaf take turns with equal quanta.
+only when they were answered. Leaves below a ceiling fall behind together while it is reached, so their places are
+counted among themselves, and moved as one when they go on. The flows of a leaf take turns with equal quanta.
 """
 
 from __future__ import annotations
