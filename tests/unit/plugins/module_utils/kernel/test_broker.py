@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.broker import status
 from ansible_collections.fleet.rng.plugins.module_utils.kernel.broker import (
+    CUT_OFF,
     KEYS,
     MOST_GUESTS,
+    SERVING,
+    STANDBY,
+    STARTING,
     interpret_broker,
     served_by,
     waiting_long,
@@ -135,7 +140,7 @@ def test_texts_are_printable_and_cut() -> None:
 
 
 def test_lists_are_bounded_and_later_versions_may_say_more() -> None:
-    document = changed("guests", [STATUS["guests"][0]] * (MOST_GUESTS + 1))
+    document = changed("guests", [dict(STATUS["guests"][0])] * (MOST_GUESTS + 1))
     document["more"] = document["guests"][0]["more"] = 1
     document["classes"][1]["sockets"] = ["/run/virtrngd/gold.sock"] * 50
     broker = seen(document)
@@ -143,6 +148,36 @@ def test_lists_are_bounded_and_later_versions_may_say_more() -> None:
     assert len(broker["classes"][1]["sockets"]) == 16
     assert "more" not in broker
     assert "more" not in broker["guests"][0]
+
+
+def test_what_the_daemon_writes_is_what_is_read() -> None:
+    """The two halves are apart, since the daemon loads nothing of an audit; here they meet."""
+    made = written(3)
+    assert made.keys() == STATUS.keys()
+    for key in ("sources", "classes", "guests"):
+        assert made[key][0].keys() == STATUS[key][0].keys()
+    broker = seen(status.encoded(made, status.FILE_LIMIT))
+    assert {key: broker[key] for key in made if key != "schema"} == {k: v for k, v in made.items() if k != "schema"}
+    assert (broker["status"], broker["serving"], broker["waiting_long"]) == ("running", "/dev/hwrng", 1)
+    assert set(status.STATES) == {SERVING, STANDBY, STARTING, *CUT_OFF}
+
+
+def test_the_longest_file_that_the_daemon_writes_is_read() -> None:
+    broker = seen(status.encoded(written(900), status.FILE_LIMIT))
+    assert broker["status"] == "running"
+    assert 0 < len(broker["guests"]) <= MOST_GUESTS
+    assert broker["guests_total"] == 900
+
+
+def written(guests: int) -> dict[str, Any]:
+    daemon = status.DaemonState("0.1.0", 812, UPDATED - 60.0, rate=65536)
+    source = {"source": "/dev/hwrng", "state": "serving", "why": None, "bytes": 640, "failures": 0}
+    classes = [status.ClassState(f"c{n}", None, 64, None, 512, 0, sockets=(f"/run/c{n}.sock",)) for n in range(30)]
+    clients = [
+        status.ClientState("\U0001f480" * 80 + str(n), "c1", n, 64055, n * 64, n, 0, None if n else 80.0)
+        for n in range(guests)
+    ]
+    return dict(status.document(daemon, [source], classes, clients, UPDATED + 0.25, 100.0))
 
 
 JSON = st.recursive(
