@@ -307,21 +307,20 @@ class Daemon:
         server.accept_entropy = config.accept_entropy
         server.tree.replace(config.classes, config.rate, time.monotonic())
         problems = self._gates.arrange(config, {})
-        if (config.sources, config.when_failing, config.conditioning) != (
-            old.sources,
-            old.when_failing,
-            old.conditioning,
-        ):
+        if _source_settings(config) != _source_settings(old):
             self._change_pool(config)
+        else:
+            self._pool.retry()
         if config.control != old.control:
             problems.append(f"control {config.control}: a new path needs an upgrade or a restart")
         self._log.notice("reloaded", classes=len(config.classes), problems=problems)
         return {"classes": len(config.classes), "problems": problems, **self._identity()}
 
     def _change_pool(self, config: Config) -> None:
-        self._server.unwatch(self._pool.fileno())
-        self._pool.close()
-        self._pool = self._server.pool = _new_pool(config)
+        old = self._pool
+        self._server.unwatch(old.fileno())
+        self._pool = self._server.pool = _new_pool(config, old.leftover())
+        old.close()
         self._server.watch(self._pool.fileno(), self._wake)
 
     def _upgrade(self, asker: Optional[Connection] = None) -> None:
@@ -387,5 +386,14 @@ class Daemon:
             return b""
 
 
+def _source_settings(config: Config) -> Tuple[Any, ...]:
+    return config.sources, config.when_failing, config.conditioning
+
+
 def _new_pool(config: Config, leftover: bytes = b"") -> Pool:
-    return Pool(config.sources, config.when_failing, config.conditioning, leftover)
+    """Its threads take no signals: what one of them had just before an exec would be lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        return Pool(config.sources, config.when_failing, config.conditioning, leftover)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -42,10 +42,10 @@ def test_check_says_whether_a_configuration_is_sound(
     path.write_text(json.dumps({"classes": [{"name": "gold", "rate": 0}]}))
     assert run("--check", *words) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"virtrngd: {path}: classes[gold].rate: 0 is not valid")
+    assert said.startswith(f"{path}: classes[gold].rate: 0 is not valid")
     path.unlink()
     assert run("--check", *words) == 1
-    assert capsys.readouterr().err == f"virtrngd: {path}: No such file or directory\n"
+    assert capsys.readouterr().err == f"{path}: No such file or directory\n"
 
 
 def test_virtrngctl_is_the_same_program(capsys: pytest.CaptureFixture[str]) -> None:
