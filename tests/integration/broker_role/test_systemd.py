@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role rng_broker where systemd runs: what a real systemd makes of the unit, and connections that outlive daemons."""
+"""The role rng_broker where systemd runs: its unit, held against a real systemd, and connections that outlive it."""
 
 from __future__ import annotations
 
