@@ -178,8 +178,8 @@ verification:
             checks:
               description:
                 - The checks C(config), C(live), C(source), C(rate), C(driver), C(current), C(open) and C(measured).
-                - Where the source is a socket of the entropy broker, C(open) says whether the broker has the guest among its
-                  clients, and what it has served it. It fails where the broker is gone or hangs.
+                - Where the source is a socket of the entropy broker, C(open) says whether the broker has the guest
+                  among its clients, and what it has served it. It fails where the broker is gone or hangs.
                 - Each has a C(result), V(pass), V(fail), V(unknown) or V(not applicable), and a C(message).
                 - C(source) and C(rate) are by what QEMU itself says where it was asked, else by what libvirt says.
                   C(driver) and C(current) are by the guest's agent, else by M(fleet.rng.rng_info).
