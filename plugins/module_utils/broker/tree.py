@@ -133,7 +133,8 @@ class Tree:
             now = self._now
         elif now > self._now:
             self._now = now
-            self._look_again()
+            if self._ready & ~1:
+                self._look_again()
         sleeping = self._sleeping
         while sleeping and sleeping[0][0] <= now:
             self._place(heappop(sleeping)[2])
@@ -331,7 +332,10 @@ class Tree:
         leaf.turns[level] += taken / leaf.turn
         if not queue:
             self._reached(key, leaf)  # nobody was there whom it kept waiting
-        self._push(key, leaf)
+        if leaf.waiting:
+            self._push(key, leaf)
+        else:
+            leaf.placed = False
         return None if short else taken
 
     def _flows(self, leaf: Class, budget: float, available: int, deliver: Deliver) -> Tuple[int, int, int, bool]:
