@@ -79,8 +79,8 @@ options:
       - Sources to try on the host, spelled as O(fleet.rng.libvirt_rng#module:devices[].source). RV(host.sources) says
         whether a guest could live on them. A few bytes are read from each, with the rights of QEMU where this is
         root.
-      - V(broker) stands for every socket that the broker of the host has. RV(host.sources) then has each of them, and for
-        V(broker) itself why there are none.
+      - V(broker) stands for every socket that the broker of the host has. RV(host.sources) then has each of them, and
+        for V(broker) itself why there are none.
     type: list
     elements: str
     default: []

@@ -16,8 +16,8 @@ description:
   - It runs on the controller, changes nothing and contacts no host.
   - An inventory group of guests is a class where its own variables set C(rng_broker_rate), C(rng_broker_ceil),
     C(rng_broker_burst) or C(rng_broker_priority), where they say C(virtio_rng_source) V(broker), or where a guest, a
-    group or this hypervisor names it as V(broker:<class>). Variables that a group inherits do not make it a class. Groups
-    with hypervisors in them, and C(all), never are classes.
+    group or this hypervisor names it as V(broker:<class>). Variables that a group inherits do not make it a class.
+    Groups with hypervisors in them, and C(all), never are classes.
   - A class shares the rate of the nearest group above it that is a class, too.
   - C(rng_broker_classes) of the hypervisor adds classes, or overrides what groups say. It is a mapping of names to
     C(rate), C(ceil), C(burst), C(priority) and C(parent).
@@ -47,7 +47,8 @@ options:
     elements: raw
   when_failing:
     description:
-      - With V(fallback) the next source serves when one fails its tests. With V(wait) the guests wait until one is sound.
+      - With V(fallback) the next source serves when one fails its tests. With V(wait) the guests wait until it is
+        sound again.
       - The daemon's default is V(fallback).
     type: str
     choices: [fallback, wait]
@@ -57,7 +58,8 @@ options:
     type: bool
   accept_entropy:
     description:
-      - Whether bytes that a client adds go to the kernel's pool. The daemon's default is V(false), and it refuses them quietly.
+      - Whether bytes that a client adds go to the kernel's pool. The daemon's default is V(false), and it refuses them
+        quietly.
     type: bool
   socket_mode:
     description:
@@ -156,8 +158,8 @@ classes:
       type: str
     rate:
       description:
-        - The bytes per second that it is sure to get. Where nobody set it, what its classes have together, and 64 for a class
-          without any.
+        - The bytes per second that it is sure to get. Where nobody set it, what its classes have together, and 64 for a
+          class without any.
       type: int
     ceil:
       description: The bytes per second that it gets at most, or V(unlimited).
