@@ -34,8 +34,8 @@ help:  ## List the targets
 ## Show and tell
 
 .PHONY: demo demo-down bench bench-page bench-early-boot bench-broker docs
-demo: $(READY)  ## Boot a small fleet and give it random number generators (root; KEEP=1 leaves it running)
-	@$(AS_ROOT) demo/run
+demo: $(READY)  ## Give a small fleet random number generators (root; KEEP=1 leaves it up; BROKER=1: two groups share)
+	@$(AS_ROOT) demo/run $(if $(filter-out 0,$(BROKER)),broker)
 
 demo-down:  ## Take down what `make demo KEEP=1` left
 	@$(AS_ROOT) demo/run down

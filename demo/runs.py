@@ -37,9 +37,9 @@ class Run:
 class Playbooks:
     """The playbooks, on a fleet that is up."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, inventory: Path = HERE / "inventory.yml") -> None:
         self._recap = lab.state / "recap.json"
-        self._inventories = ["-i", f"{HERE.relative_to(ROOT)}/inventory.yml", "-i", str(lab.inventory)]
+        self._inventories = ["-i", str(inventory.relative_to(ROOT)), "-i", str(lab.inventory)]
         self._environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -68,6 +68,13 @@ class Playbooks:
         if unreachable:
             raise LabError(f"unreachable: {', '.join(unreachable)}")
         return Run(done.returncode, recap)
+
+    def run_well(self, name: str, *options: str) -> Run:
+        """Run one that has to succeed."""
+        done = self.run(name, *options)
+        if done.code:
+            raise LabError(f"{name}.yml ended with exit code {done.code}")
+        return done
 
     def policies(self) -> dict[str, Mapping[str, Any]]:
         """What the inventory says about each host and guest, by Ansible's own precedence."""

@@ -5,6 +5,7 @@
 
 Everything is real: two hypervisors of libvirt and one of plain QEMU, ten guests, Ansible over SSH. The demo looks into
 the guests itself, and fails when one has not what its group asks for, or when the collection's verdict is another.
+``broker`` tells another story, that of the package sharing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import shlex
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
 import report
 from inside import FROM_FILE, NO_AGENT, NO_DRIVER, REFUSED, RESTART, Inside, definition
 from lab import Guest, Lab, LabError, LabSpec
 from lab.images import cache_directory
 from runs import HERE, Playbooks
+from sharing import story as sharing
 from terminal import elapsed, heading
 
 STATE = cache_directory() / "demo"
@@ -130,6 +135,35 @@ def look_around(lab: Lab) -> None:
     print("\n  make demo-down    # end it")
 
 
+@dataclass(frozen=True)
+class Story:
+    """What a demo is about, and the fleet that it needs."""
+
+    title: str
+    fleet: Path
+    tell: Callable[[Lab], None]
+    show_files: Callable[[], None]
+    look_around: Callable[[Lab], None]
+
+
+STORIES = {
+    "fleet": Story(
+        "A fleet: two libvirt hypervisors and one of plain QEMU, ten guests without a random number generator",
+        HERE / "fleet.yml",
+        lambda lab: Demo(lab).run(),
+        show_reports,
+        look_around,
+    ),
+    "broker": Story(
+        "A fleet: one libvirt hypervisor, two guests in the group gold and two in the group silver",
+        sharing.HERE / "fleet.yml",
+        lambda lab: sharing.Sharing(lab).tell(),
+        sharing.show_files,
+        sharing.look_around,
+    ),
+}
+
+
 def down() -> None:
     """End the demo's fleet, whether all of it is up or only a part."""
     Lab(LabSpec(), STATE).down()
@@ -143,8 +177,9 @@ def main() -> int:
         down()
         print("The demo's fleet is down.")
         return 0
-    if sys.argv[1:]:
-        print("usage: demo/run [down]", file=sys.stderr)
+    story = STORIES.get(" ".join(sys.argv[1:]) or "fleet")
+    if story is None:
+        print("usage: demo/run [broker|down]", file=sys.stderr)
         return 2
     if not shutil.which("ansible-playbook"):
         print("demo: ansible-playbook is not on PATH; `make demo` installs it into .venv", file=sys.stderr)
@@ -156,9 +191,9 @@ def main() -> int:
             heading("Ending the fleet that an earlier demo left up")
             down()
         report.clear()
-        heading("A fleet: two libvirt hypervisors and one of plain QEMU, ten guests without a random number generator")
-        lab = Lab(LabSpec.load(HERE / "fleet.yml"), STATE, progress=lambda text: print(f"  {text}")).up()
-        Demo(lab).run()
+        heading(story.title)
+        lab = Lab(LabSpec.load(story.fleet), STATE, progress=lambda text: print(f"  {text}")).up()
+        story.tell(lab)
         finished = True
     except LabError as error:
         print(f"\ndemo: failed: {error}", file=sys.stderr)
@@ -170,12 +205,12 @@ def main() -> int:
         report.share()
         if finished and keep:
             heading("Done")
-            look_around(lab)
+            story.look_around(lab)
         else:
             heading("Cleaning up")
             down()
     if finished:
-        show_reports()
+        story.show_files()
         left = (
             ""
             if keep
