@@ -66,6 +66,14 @@ def broker(lab: Lab, systemd: Systemd, tmp_path: Path) -> Broker:
 
 
 @pytest.fixture
+def confined(systemd: Systemd) -> Iterator[str]:
+    """A host that looks like one where AppArmor confines guests; where the role says what they may do more."""
+    systemd.check("mkdir", "-p", "/etc/apparmor.d/abstractions/libvirt-qemu.d", "/etc/udev/rules.d")
+    yield "/etc/apparmor.d/local/abstractions/libvirt-qemu"
+    systemd.check("rm", "-rf", "/etc/apparmor.d/abstractions/libvirt-qemu", "/etc/apparmor.d/local/abstractions")
+
+
+@pytest.fixture
 def client(systemd: Systemd) -> Iterator[str]:
     """Start it with ``start_client``; it is gone afterwards. Its pid file."""
     yield "/run/client.pid"
@@ -197,6 +205,29 @@ def test_it_is_not_removed_while_somebody_is_connected(broker: Broker, systemd: 
     assert systemd.run("ls", *left).stdout == ""
     assert systemd.run("getent", "passwd", "virtrngd").stdout == ""
     assert "changed=0" in broker.run("-e", "rng_broker_state=absent")
+
+
+def test_where_apparmor_confines_guests_they_may_connect(broker: Broker, systemd: Systemd, confined: str) -> None:
+    looks = json.dumps({"__rng_broker_host": {"mechanism": "udev", "apparmor": True, "selinux": True}})
+    options = ("-e", looks, "-e", HARDWARE)
+    libvirts, own = "/etc/apparmor.d/abstractions/libvirt-qemu", "/etc/apparmor.d/abstractions/libvirt-qemu.d/virtrngd"
+    rules = "/run/virtrngd/{,guests/}*.sock rw,\naudit deny /run/virtrngd/control.sock rw,\n"
+    assert "libvirt includes no rules of this host" in broker.run(*options)
+    systemd.check("sh", "-c", f"echo '  #include <local/abstractions/libvirt-qemu>' >{libvirts}")
+    systemd.check("sh", "-c", f"mkdir -p {confined.rpartition('/')[0]} && echo '# by hand' >{confined}")
+    shown = broker.run(*options)
+    assert "booted: guests that run are let through by AppArmor from their next start on" in shown
+    assert "booted: SELinux confines guests, and nothing here lets them connect" in shown
+    marked = f"# by hand\n# BEGIN virtrngd of fleet.rng\n{rules}# END virtrngd of fleet.rng\n"
+    assert systemd.check("cat", confined) == marked
+    assert systemd.check("cat", "/etc/udev/rules.d/89-virtrngd.rules").splitlines()[-1].startswith("ENV{DEVNAME}==")
+    assert "changed=0" in broker.run(*options)
+    systemd.check("sh", "-c", f"echo '  include if exists <abstractions/libvirt-qemu.d>' >{libvirts}")
+    broker.run(*options)
+    assert systemd.check("cat", own) == rules
+    broker.run("-e", "rng_broker_state=absent")
+    assert systemd.check("cat", confined) == "# by hand\n"
+    assert systemd.run("ls", own, "/etc/udev/rules.d/89-virtrngd.rules").stdout == ""
 
 
 def test_what_the_daemon_said_is_told_when_it_does_not_start(broker: Broker, systemd: Systemd) -> None:
