@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from harness import BenchmarkError, Contestant, Goal, Row, Sample, compare
 from lab import Lab
 from lab.guest import Guest
 from lab.spec import GuestSpec, HostSpec, LabSpec
-from serving import Broker, bare_c
+from serving import Broker, Server, bare_c, cpu_of
 
 HOST = "kvm1"
 CLASSES = (
@@ -46,7 +46,7 @@ def draws(work: Path, rounds: int, size: int, stack: ExitStack) -> Row:
     lab = stack.enter_context(Lab(LabSpec((HostSpec(HOST, kind="qemu", guests=specs),)), state))
     there = lab.host(HOST).directory / "qemu"
     broker = stack.enter_context(Broker(work, CLASSES, "guest", places={"gold": there / "broker.sock"}))
-    stack.enter_context(bare_c(work, there / "bare.sock"))
+    bare = stack.enter_context(bare_c(work, there / "bare.sock"))
     for guest in lab.guests:
         guest.start()
     for guest in lab.guests:
@@ -54,7 +54,12 @@ def draws(work: Path, rounds: int, size: int, stack: ExitStack) -> Row:
         if guest.rng_current() != "virtio_rng.0":
             raise BenchmarkError(f"{guest.who} uses {guest.rng_current()}")
     served = _served(broker)
-    done = compare([Contestant(guest.name, partial(_draw, guest, size)) for guest in lab.guests], rounds)
+    servers: dict[str, Server] = {"broker": broker, "bare": bare}
+    contestants = [
+        Contestant(guest.name, partial(_draw, guest, size, [_qemu(guest), servers[guest.name].pid]))
+        for guest in lab.guests
+    ]
+    done = compare(contestants, rounds)
     served = _served(broker) - served
     if not size * rounds <= served <= 2 * size * (rounds + 1):
         raise BenchmarkError(f"the broker served {served} bytes, the guest drew {size} in each of {rounds} rounds")
@@ -64,16 +69,29 @@ def draws(work: Path, rounds: int, size: int, stack: ExitStack) -> Row:
         "virtrngd / C",
         f"{size >> 10} KiB at a time",
         done.ratios("bare", "broker"),
+        done.ratios("bare", "broker", measure="cpu"),
         goal=Goal(0.8, at_least=True),
         detail=f"{speeds[0]:.0f} KiB/s : {speeds[1]:.0f} KiB/s",
     )
 
 
-def _draw(guest: Guest, size: int) -> Sample:
+def _draw(guest: Guest, size: int, pids: list[int]) -> Sample:
+    before = sum(map(cpu_of, pids))
     drawn = guest.draw(size, 4096)
+    cpu = sum(map(cpu_of, pids)) - before
     if drawn.bytes != size:
         raise BenchmarkError(f"{guest.who} drew {drawn.bytes} of {size} bytes")
-    return Sample(drawn.seconds)
+    return Sample(drawn.seconds, cpu)
+
+
+def _qemu(guest: Guest) -> int:
+    """The process that runs a guest, by the id on its command line."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if b"-uuid" in words and guest.uuid.encode() in words:
+                return int(path.parent.name)
+    raise BenchmarkError(f"{guest.who} has no process")
 
 
 def _served(broker: Broker) -> int:

@@ -79,9 +79,8 @@ class Server:
         return self._said.read_text(errors="replace").strip()[-1000:]
 
     def cpu(self) -> float:
-        """Seconds of processor time, in user space and in the kernel, of all its threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Seconds of processor time so far."""
+        return cpu_of(self.pid)
 
     def resident(self) -> int:
         """KiB of memory that it has."""
@@ -104,6 +103,12 @@ class Server:
 
     def __exit__(self, *dummy: object) -> None:
         self.stop()
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time of a process, in user space and in the kernel, of all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def bare_c(work: Path, path: Path) -> Server:
