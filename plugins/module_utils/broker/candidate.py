@@ -97,7 +97,7 @@ class Check:
             self._said += said[: COMPLAINT - len(self._said)]
 
 
-def check(argv: Sequence[str], seconds: float, environ: Mapping[str, str] = os.environ) -> Check:
+def check(argv: Sequence[str], seconds: float, environ: Optional[Mapping[str, str]] = None) -> Check:
     """Start ``argv --check``, which has to end well within some seconds.
 
     :raises HandoverError: when it cannot be started.
@@ -113,7 +113,9 @@ def check(argv: Sequence[str], seconds: float, environ: Mapping[str, str] = os.e
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={name: value for name, value in environ.items() if name not in _OURS},
+            env={
+                name: value for name, value in (os.environ if environ is None else environ).items() if name not in _OURS
+            },
             start_new_session=True,
             bufsize=0,
         )

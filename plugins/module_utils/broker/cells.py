@@ -26,7 +26,7 @@ class Style:
     blocks: bool = True
 
     @property
-    def bar(self) -> Tuple[str, str, str]:
+    def signs(self) -> Tuple[str, str, str]:
         """The signs of what is within the rate, what is borrowed, and what is left."""
         return ("█", "▓", "░") if self.blocks else ("#", "+", ".")
 

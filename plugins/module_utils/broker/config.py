@@ -261,9 +261,7 @@ def _check_sum(reader: Given, key: str, rate: Optional[int], inner: Sequence[int
 def _sources(reader: Given) -> Tuple[SourceConfig, ...]:
     found: List[SourceConfig] = []
     for one in reader.objects("sources", [{"source": "getrandom"}], "source"):
-        source = one.take(
-            "source", "", "getrandom or the absolute path of a character device", lambda given: is_source(given)
-        )
+        source = one.take("source", "", "getrandom or the absolute path of a character device", is_source)
         usual = "none" if source in SAFE_SOURCES else "hardware"
         tests = one.word("tests", usual, ("hardware", "none"))
         one.end()

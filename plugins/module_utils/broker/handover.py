@@ -182,7 +182,7 @@ def _read(given: str) -> Tuple[Dict[str, Any], List[Tuple[int, int]]]:
         raise HandoverError("the state has no sockets")
     if not all(isinstance(pair, list) and [type(part) for part in pair] == [int, int] for pair in sockets):
         raise HandoverError("the state has no list of sockets")
-    return state, [(fd, inode) for fd, inode in sockets]
+    return state, [tuple(pair) for pair in sockets]
 
 
 def _all(memfd: int, size: int) -> bytes:

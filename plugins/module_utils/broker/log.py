@@ -13,7 +13,7 @@ import json
 import os
 import select
 import time
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..text import printable
 
@@ -53,7 +53,7 @@ class Log:
     def __init__(
         self,
         stream_fd: int = 2,
-        environ: Mapping[str, str] = os.environ,
+        environ: Optional[Mapping[str, str]] = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -61,7 +61,7 @@ class Log:
         self._fd = stream_fd
         self._clock = clock
         self._wall = wall
-        self._journal = _is_journal(stream_fd, environ.get("JOURNAL_STREAM", ""))
+        self._journal = _is_journal(stream_fd, (os.environ if environ is None else environ).get("JOURNAL_STREAM", ""))
         self._kinds: Dict[Tuple[int, str], _Kind] = {}
         self._unsaid = 0  # lost lines that no line has told yet
         self._torn = False  # the last line is there in part only

@@ -37,7 +37,7 @@ def main(version: str, argv: Optional[List[str]] = None) -> int:
         return _daemon(version, program, arguments)
     except RngError as error:
         # Of a check somebody else says what it is about.
-        print(error if "--check" in arguments else f"virtrngd: {error}", file=sys.stderr)
+        sys.stderr.write(f"{error}\n" if "--check" in arguments else f"virtrngd: {error}\n")
         return 1
 
 
@@ -47,10 +47,10 @@ def _daemon(version: str, program: str, arguments: List[str]) -> int:
     while rest:
         word = rest.pop(0)
         if word == "--version":
-            print(f"virtrngd {version}")
+            sys.stdout.write(f"virtrngd {version}\n")
             return 0
         if word in ("--help", "-h"):
-            print(USAGE, end="")
+            sys.stdout.write(USAGE)
             return 0
         if word == "--check":
             check = True
@@ -59,7 +59,7 @@ def _daemon(version: str, program: str, arguments: List[str]) -> int:
         elif word.startswith("--config="):
             path = word[len("--config=") :]
         else:
-            print(f"virtrngd: {word}: unknown, or without its value\n{USAGE}", end="", file=sys.stderr)
+            sys.stderr.write(f"virtrngd: {word}: unknown, or without its value\n{USAGE}")
             return 2
     from . import daemon
 

@@ -55,7 +55,7 @@ def frame(previous: Optional[Status], current: Status, width: int, height: int, 
         lines = lines[: height - 1]
     else:
         lines.append([])
-    within, borrowed, left = style.bar
+    within, borrowed, left = style.signs
     lines.append([(f"{within} within its rate  {borrowed} borrowed  {left} left of its limit", FAINT)])
     return drawn(lines, width, style)
 
@@ -310,7 +310,7 @@ def _scale(one: Status, known: Mapping[str, Status], rate: Optional[int]) -> Opt
 
 def _bar(now: Optional[float], rate: int, limit: Optional[int], width: int, style: Style) -> Line:
     """How much of its limit is used: up to its rate, and what is borrowed. Without a limit there is nothing to fill."""
-    within, borrowed, left = style.bar
+    within, borrowed, left = style.signs
     if now is None or not limit:
         return [((left if limit else " ") * width, FAINT)]
     used = min(max(round(now * width / limit), 1 if now else 0), width)

@@ -91,5 +91,5 @@ def test_a_line_is_cut_and_then_coloured() -> None:
 
 
 def test_bars_can_do_without_blocks() -> None:
-    assert Style(blocks=False).bar == ("#", "+", ".")
-    assert len(set(AS_TEXT.bar)) == 3
+    assert Style(blocks=False).signs == ("#", "+", ".")
+    assert len(set(AS_TEXT.signs)) == 3

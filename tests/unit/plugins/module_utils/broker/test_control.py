@@ -48,7 +48,7 @@ def loop(tmp_path: Path, kept: list[Connection]) -> Iterator[Loop]:
             "reload": Command(lambda connection: {}, privileged=True),
             "fail": Command(fail),
             "fault": Command(fault),
-            "later": Command(lambda connection: kept.append(connection)),
+            "later": Command(kept.append),
         },
     )
     yield made
