@@ -19,6 +19,7 @@ from lab import Lab, LabError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+BRIEF = {"ANSIBLE_DISPLAY_OK_HOSTS": "false", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false"}
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Run:
 
 
 class Playbooks:
-    """The playbooks, on a fleet that is up."""
+    """The playbooks, on a fleet that is up. ``brief``: tasks that change nothing and say nothing are not shown."""
 
-    def __init__(self, lab: Lab, inventory: Path = HERE / "inventory.yml") -> None:
+    def __init__(self, lab: Lab, inventory: Path = HERE / "inventory.yml", brief: bool = False) -> None:
         self._recap = lab.state / "recap.json"
         self._inventories = ["-i", str(inventory.relative_to(ROOT)), "-i", str(lab.inventory)]
         self._environment = {
@@ -47,6 +48,7 @@ class Playbooks:
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
             "ANSIBLE_CALLBACKS_ENABLED": "recap_file",
             "RECAP_FILE": str(self._recap),
+            **(BRIEF if brief else {}),
         }
 
     def command(self, name: str, *options: str) -> list[str]:

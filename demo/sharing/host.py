@@ -16,7 +16,7 @@ from lab.process import wait_for
 from .counters import Sample
 
 SOURCE = "/dev/slowrng"
-PROGRAM = "/usr/local/sbin/slow-source"
+PROGRAM = "/usr/local/lib/slow_source.py"
 EVERY = 1.0  # seconds between two looks
 
 # What the role says an init script has to do, where there is no systemd.
@@ -30,16 +30,16 @@ setsid setpriv --reuid=virtrngd --regid=virtrngd --groups=kvm --no-new-privs \
 def start_source(host: Host, rate: int) -> None:
     """A character device that gives ``rate`` bytes per second. It ends with the host."""
     host.write(PROGRAM, (Path(__file__).parent / "slow_source.py").read_text())
-    host.check("chmod", "0755", PROGRAM)
-    host.check("sh", "-c", f"setsid {PROGRAM} {SOURCE} {rate} < /dev/null > /var/log/slow-source.log 2>&1 &")
-    wait_for(f"{host.name}: {SOURCE}", lambda: host.run("test", "-c", SOURCE).returncode == 0, 60)
+    command = f"setsid /usr/bin/python3 {PROGRAM} {SOURCE} {rate} < /dev/null > /var/log/slow-source.log 2>&1 &"
+    host.check("sh", "-c", command)
+    wait_for(f"{host.name}: {SOURCE}", lambda: host.run("test", "-c", SOURCE).returncode == 0)
 
 
 def start_broker(host: Host) -> None:
     """As an init script would. It ends with the host."""
     host.check("sh", "-c", START)
     try:
-        wait_for(f"{host.name}: virtrngd", lambda: host.run("virtrngctl", "status").returncode == 0, 60, pause=0.2)
+        wait_for(f"{host.name}: virtrngd", lambda: host.run("virtrngctl", "status").returncode == 0, pause=0.2)
     except LabError as error:
         raise LabError(f"{error}: {host.run('tail', '/var/log/virtrngd.log').stdout}") from error
 

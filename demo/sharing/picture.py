@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import plotext
 import pygal
@@ -120,7 +121,15 @@ def for_browser(rates: Mapping[str, Sequence[float]], marks: Sequence[Mark], tit
     chart.y_labels_major = []
     for guest in guests:
         chart.add(guest, list(rates[guest]))
+    chart.add_xml_filter(_without_scripts)
     path.write_bytes(chart.render())
+
+
+def _without_scripts(root: Any) -> Any:
+    for parent in list(root.iter()):
+        for child in [child for child in parent if str(child.tag).endswith("script")]:
+            parent.remove(child)
+    return root
 
 
 def _label(second: int, seconds: int, marks: Sequence[Mark]) -> str:

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026 the fleet.rng authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -6,7 +5,7 @@
 
     slow_source.py LINK BYTES_PER_SECOND
 
-LINK leads to the device for as long as this runs. What nobody reads in time is lost, as it is in a real one.
+LINK leads to the device. What nobody reads in time is lost, as it is in a real one. It serves until it is ended.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ WAITING = 512  # bytes that wait to be read, at most
 
 
 def main() -> None:
-    """Serve until it is ended."""
     link, rate = sys.argv[1], int(sys.argv[2])
     feed, device = os.openpty()  # the device stays open here: else its settings go with its last reader
     tty.setraw(device)

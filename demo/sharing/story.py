@@ -20,7 +20,7 @@ from runs import Playbooks
 from terminal import heading, table
 
 from . import picture
-from .counters import Phase, Share, mistakes, rates, share, unserved
+from .counters import SETTLING, Phase, mistakes, rates, share, unserved
 from .host import SOURCE, Reader, Watch, start_broker, start_source, top
 
 HERE = Path(__file__).resolve().parent
@@ -39,7 +39,7 @@ class Sharing:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.host = lab.host("hv1")
-        self.playbooks = Playbooks(lab, INVENTORY)
+        self.playbooks = Playbooks(lab, INVENTORY, brief=True)
         policies = self.playbooks.policies()
         self.gold, self.silver = (int(policies[names[0]]["rng_broker_rate"]) for names in (GOLD, SILVER))
         self.ratio = self.gold / self.silver
@@ -53,14 +53,20 @@ class Sharing:
         self.install()
         self.enable()
         heading("Three phases: guests read their /dev/hwrng without a pause, or are idle")
+        print("The broker has read a little ahead: first all guests read until that is used up.")
+        self._be(GUESTS)
+        time.sleep(SETTLING)
         with Watch(self.host) as watch:
-            self.phase("all busy", GUESTS)
-            self.phase("gold idle", SILVER)
-            self.phase("silver-2 idle", (*GOLD, "silver-1"), upgrade=True)
+            self.phase("all busy", GUESTS, f"gold and silver should share at {self.ratio:g} : 1")
+            self.phase("gold idle", SILVER, "silver should have all that the source gives")
+            again = f"gold and silver should share at {self.ratio:g} : 1 again, with all of silver's for silver-1"
+            self.phase("silver-2 idle", (*GOLD, "silver-1"), again, upgrade=True)
             self._be(())
-        shares = [share(watch.samples, phase) for phase in self.phases]
         self.show(watch)
-        self.check(watch, shares)
+        try:
+            self.check(watch)
+        except ValueError as error:
+            raise LabError(str(error)) from error
         self.enable_again()
 
     def install(self) -> None:
@@ -84,19 +90,21 @@ class Sharing:
         if set(currents) != {"virtio_rng.0"}:
             raise LabError("not all guests draw from the device")
 
-    def phase(self, name: str, busy: Iterable[str], upgrade: bool = False) -> None:
+    def phase(self, name: str, busy: Iterable[str], expected: str, upgrade: bool = False) -> None:
         """Have some guests busy for a while. ``upgrade``: the broker replaces itself in the middle."""
         chosen = frozenset(busy)
         self._be(chosen)
         begin = time.time()
         said = (f"{guest} {'reads' if guest in chosen else 'is idle'}" for guest in GUESTS)
         print(f"\n--- {name}, for {LENGTH:g} s: {', '.join(said)}")
+        print(f"{expected[0].upper()}{expected[1:]}.")
         time.sleep(LENGTH / 4)
+        print("hv1$ virtrngctl top --once")
         print(top(self.host, picture.WIDTH), end="")
         if upgrade:
             time.sleep(max(0.0, begin + LENGTH / 2 - time.time()))
             self.upgraded = time.time()
-            print("hv1$ virtrngctl upgrade")
+            print("hv1$ virtrngctl upgrade    # the installed program takes the place of the running one")
             print(self.host.check("virtrngctl", "upgrade"), end="")
         # A machine that is slow gets the time that is missing.
         time.sleep(max(begin + LENGTH - time.time(), LENGTH / 2 if upgrade else LENGTH / 4))
@@ -122,20 +130,25 @@ class Sharing:
         title = f"gold and silver at {self.ratio:g} : 1 on one source of {self.rate:,} bytes per second"
         picture.for_browser(series, marks, title, PICTURE)
         print(f"The same for a browser: {PICTURE.as_uri()}")
+        print(
+            f"While all read, gold's part is {self.ratio:g} times as high as silver's; with gold idle, silver has all."
+        )
 
-    def check(self, watch: Watch, shares: list[Share]) -> None:
+    def check(self, watch: Watch) -> None:
         """What the broker's counters say, without the first seconds of each phase; a LabError when it is far off."""
         heading("Check: the broker's counters, without the first seconds of each phase")
+        shares = [share(watch.samples, phase) for phase in self.phases]
         rows = [
             (
                 found.phase.name,
                 *(f"{found.guests.get(guest, 0):,}" for guest in GUESTS),
+                f"{self.ratio:g} : 1" if found.phase.busy.intersection(GOLD) else "0 : 1",
                 _ratio(found.group("gold"), found.group("silver")),
                 f"{found.per_second:,.0f} B/s, {100 * found.per_second / self.rate:.0f} %",
             )
             for found in shares
         ]
-        table(("phase", *(f"{guest}, B" for guest in GUESTS), "gold : silver", "of the source"), rows)
+        table(("phase", *(f"{guest}, B" for guest in GUESTS), "expected", "gold : silver", "of the source"), rows)
         wrong = mistakes(shares, self.ratio)
         last = self.phases[-1]
         hung = unserved(watch.samples, last.busy, last.begin, last.end)
