@@ -36,6 +36,7 @@ if sys.version_info < (3, 8):
 from importlib.machinery import ModuleSpec
 
 SOURCES = {}
+CODE = {}  # what was compiled of them; a program may bring some that it compiled before
 
 $sources
 # importlib.abc and importlib.util would do half of this, and take longer to load than all the rest.
@@ -50,7 +51,9 @@ class Sources:
 
     def exec_module(self, module):
         name = module.__name__
-        exec(compile(SOURCES[name], name.replace(".", "/") + ".py", "exec", dont_inherit=True), module.__dict__)
+        if name not in CODE:
+            CODE[name] = compile(SOURCES[name], name.replace(".", "/") + ".py", "exec", dont_inherit=True)
+        exec(CODE[name], module.__dict__)
 
     def get_source(self, fullname):
         return SOURCES[fullname]

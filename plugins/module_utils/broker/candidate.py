@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Mapping, NamedTuple, Optional, Sequence
 
 from ..text import printable
+from . import compiled
 from .handover import VARIABLE, HandoverError
 
 if TYPE_CHECKING:
@@ -23,10 +24,14 @@ _OURS = (VARIABLE, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class Outcome(NamedTuple):
-    """What came of a check; ``why`` is printable, and empty when all is well."""
+    """What came of a check; ``why`` is printable, and empty when all is well.
+
+    ``left`` is a descriptor of what it leaves to its next self (``compiled``), and is the caller's then; -1: nothing.
+    """
 
     sound: bool
     why: str
+    left: int = -1
 
 
 class Check:
@@ -35,8 +40,9 @@ class Check:
     ``fileno`` is readable when ``poll`` is worth a call; so it is after ``pause`` seconds.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], until: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], until: float, left: int = -1) -> None:
         self._process = process
+        self._left = left
         self._until = until
         self._said = b""
         self._silent = False
@@ -68,12 +74,16 @@ class Check:
             return None
         self.close()
         said = " ".join(printable(self._said.decode("utf-8", "replace").replace("\n", " "), COMPLAINT).split())
+        if code != 0:
+            _close(self._left)
+            self._left = -1
         if code is None:
             return Outcome(False, f"the check took too long and was stopped{said and ': ' + said}")
         if code:
             how = f"exit code {code}" if code > 0 else f"signal {-code}"
             return Outcome(False, said or f"the check failed with {how} and did not say why")
-        return Outcome(True, "")
+        left, self._left = self._left, -1
+        return Outcome(True, "", left)
 
     def close(self) -> None:
         """End it, if it still runs."""
@@ -107,19 +117,29 @@ def check(argv: Sequence[str], seconds: float, environ: Optional[Mapping[str, st
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # inherited: the exit code would be lost, and pass for a 0
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     until = time.monotonic() + seconds
+    given = os.environ if environ is None else environ
+    try:
+        left = os.memfd_create("virtrngd-code")
+    except (AttributeError, OSError):
+        left = -1  # then it is compiled again
     try:
         process = subprocess.Popen(
             [*argv, "--check"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={
-                name: value for name, value in (os.environ if environ is None else environ).items() if name not in _OURS
-            },
+            env={**{name: value for name, value in given.items() if name not in _OURS}, compiled.VARIABLE: str(left)},
+            pass_fds=[left] if left >= 0 else [],
             start_new_session=True,
             bufsize=0,
         )
     except (OSError, ValueError) as error:
+        _close(left)
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise HandoverError(f"cannot run {argv[0]} --check: {why}") from error
-    return Check(process, until)
+    return Check(process, until, left)
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)

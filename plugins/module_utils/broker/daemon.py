@@ -19,7 +19,7 @@ from collections import Counter
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import RngError
-from . import candidate, handover, status
+from . import candidate, compiled, handover, status
 from .config import Config, parse
 from .control import Command, Connection, Control
 from .gates import Gates
@@ -348,7 +348,7 @@ class Daemon:
         why = outcome.why
         if outcome.sound:
             try:
-                self._become()
+                self._become(outcome.left)
             except RngError as error:  # whoever returns from there is still the old program
                 why = str(error)
         self._log.error("upgrade failed", why=why)
@@ -356,8 +356,8 @@ class Daemon:
             self._asker.refuse(f"{why}; the program that runs goes on")
             self._asker = None
 
-    def _become(self) -> None:
-        """Turn into the program that is installed now. Returns only by an error."""
+    def _become(self, code: int) -> None:
+        """Turn into the program that is installed now, which finds its code compiled. Returns only by an error."""
         self._log.notice("upgrading", clients=len(self._server.clients), version=self._version)
         self._notifier.flush()
         clients = self._server.clients
@@ -376,7 +376,8 @@ class Daemon:
         listening = [one.fd for one in self._gates.listeners.values()]
         control = [] if self._control is None else [self._control.fileno()]
         descriptors = [*listening, *control, *clients, *([asker] if asker >= 0 else [])]
-        handover.reexec(self._argv, os.environ, state, descriptors, self._caught)
+        with compiled.passed(code) as variables:
+            handover.reexec(self._argv, {**os.environ, **variables}, state, descriptors, self._caught)
 
     def _caught(self) -> bytes:
         """The signals that nobody has acted on."""

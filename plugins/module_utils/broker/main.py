@@ -10,6 +10,7 @@ import sys
 from typing import List, Optional
 
 from ..errors import RngError
+from . import compiled
 
 CONFIG = "/etc/virtrngd/virtrngd.json"
 USAGE = f"""\
@@ -61,16 +62,19 @@ def _daemon(version: str, program: str, arguments: List[str]) -> int:
         else:
             sys.stderr.write(f"virtrngd: {word}: unknown, or without its value\n{USAGE}")
             return 2
+    if not check:
+        compiled.load(os.environ)
     from . import daemon
 
     path = os.path.abspath(path)
     if check:
         daemon.read_config(path)
+        compiled.save(os.environ)
         return 0
     return daemon.Daemon(version, path, [*_itself(program), "--config", path]).run()
 
 
 def _itself(program: str) -> List[str]:
     """The command that starts this program again: with the same Python, and whatever is installed by then."""
-    flags = ["-I"] if sys.flags.isolated else []
+    flags = ["-I"] * sys.flags.isolated + ["-S"] * sys.flags.no_site
     return [sys.executable, *flags, os.path.abspath(program)]

@@ -56,7 +56,17 @@ def test_a_check(text: str, sound: bool, why: str, sh: Callable[..., list[str]])
         **dict.fromkeys(["NOTIFY_SOCKET", "WATCHDOG_USEC", "VIRTRNGD_STATE"], "1"),
         "HOME": "/home",
     }
-    assert outcome(candidate.check(sh(text), PATIENCE, environ)) == Outcome(sound, why)
+    found = outcome(candidate.check(sh(text), PATIENCE, environ))
+    assert (found.sound, found.why) == (sound, why)
+    assert (found.left >= 0) == sound
+    if sound:
+        os.close(found.left)
+
+
+def test_what_it_leaves_is_ours(sh: Callable[..., list[str]]) -> None:
+    found = outcome(candidate.check(sh('echo compiled >"/proc/self/fd/$VIRTRNGD_CODE"'), PATIENCE))
+    assert os.pread(found.left, 100, 0) == b"compiled\n"
+    os.close(found.left)
 
 
 def test_a_check_says_no_more_than_a_page(sh: Callable[..., list[str]]) -> None:

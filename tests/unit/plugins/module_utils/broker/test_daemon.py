@@ -82,6 +82,10 @@ class Running:
     def has_logged(self, event: str) -> bool:
         return any(line["event"] == event for line in self.log)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
     def signal(self, number: int) -> None:
         if self._process is not None:
             self._process.send_signal(number)
@@ -220,6 +224,16 @@ def test_a_broken_configuration_changes_nothing(daemon: Running) -> None:
         assert len(daemon.status()["classes"]) == 2
         daemon.configure(classes=sound)
         assert daemon.ctl("reload").returncode == 0
+
+
+def test_an_upgrade_leaves_no_descriptor_behind(daemon: Running) -> None:
+    def opened() -> int:
+        return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
+
+    before = opened()
+    for dummy in range(3):
+        assert daemon.ctl("upgrade").returncode == 0
+    eventually("no more is open than before", lambda: opened() == before)
 
 
 def test_a_reload_changes_classes_under_their_clients(daemon: Running) -> None:
