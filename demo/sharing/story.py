@@ -178,6 +178,7 @@ def show_files() -> None:
     """Where the picture is; it stays."""
     heading("The picture, to be opened in a browser")
     print(f"  {PICTURE.as_uri()}")
+    print("It stays there until the next demo.")
 
 
 def look_around(lab: Lab) -> None:
