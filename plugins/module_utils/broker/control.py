@@ -90,32 +90,40 @@ class Control:
         unwatch: Callable[[int], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._listener = listener
+        self._listener: Optional[socket.socket] = None
         self._commands = commands
         self._watch = watch
         self._unwatch = unwatch
         self._clock = clock
         self._connections: Dict[int, Connection] = {}
         self._paused = False
-        watch(listener.fileno(), self.accept, select.EPOLLIN)
+        self.listen(listener)
 
-    def fileno(self) -> int:
-        return self._listener.fileno()
+    def listen(self, listener: Optional[socket.socket]) -> None:
+        """Take connections here from now on, or nowhere. Those that are there stay."""
+        if self._listener is not None and not self._paused:
+            self._unwatch(self._listener.fileno())
+        self._listener, self._paused = listener, False
+        if listener is not None:
+            self._watch(listener.fileno(), self.accept, select.EPOLLIN)
 
     def __len__(self) -> int:
         return len(self._connections)
 
     def accept(self) -> None:
         """Take the connections that wait. With too many of them root still gets in, in place of somebody else."""
+        listener = self._listener
+        if listener is None:
+            return
         for dummy in range(MOST_CONNECTIONS):
             try:
-                sock = self._listener.accept()[0]
+                sock = listener.accept()[0]
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     self._paused = True  # it would be told again at once, and for nothing
-                    self._unwatch(self._listener.fileno())
+                    self._unwatch(listener.fileno())
                 return
             try:
                 sock.setblocking(False)
@@ -139,13 +147,11 @@ class Control:
                 self.send(connection, {"ok": False, "error": "no answer in time"})
             self._drop(connection)
         if self._paused:
-            self._paused = False
-            self._watch(self._listener.fileno(), self.accept, select.EPOLLIN)
+            self.listen(self._listener)
 
     def close(self) -> None:
         """Close all connections and stop listening; the listening socket itself belongs to the caller."""
-        if not self._paused:
-            self._unwatch(self._listener.fileno())
+        self.listen(None)
         for connection in list(self._connections.values()):
             self._drop(connection)
 

@@ -21,9 +21,10 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from ..errors import RngError
 from . import candidate, compiled, handover, status
 from .config import Config, parse
-from .control import Command, Connection, Control
+from .console import Console
+from .control import Command, Connection
 from .gates import Gates
-from .listener import ListenError, open_socket, permit, store_name
+from .listener import ListenError, store_name
 from .log import Log
 from .notify import Notifier
 from .peer import Peer
@@ -92,9 +93,9 @@ class Daemon:
         self._gates.refused = int(state.get("refused", 0))
         listening, found = self._sort(left)
         problems = self._gates.arrange(config, listening)
-        self._control: Optional[Control] = None
+        self._console = Console(config, self._commands(), self._server, self._notifier, self._log)
         try:
-            self._control = self._open_control(listening.pop(config.control, None))
+            self._console.open(listening.pop(config.control, None))
         except ListenError as error:
             problems.append(str(error))
         if problems and not found:
@@ -164,22 +165,13 @@ class Daemon:
     def _identity(self) -> Dict[str, Any]:
         return {"version": self._version, "pid": os.getpid(), "restarts": self._restarts}
 
-    def _open_control(self, given: Optional[socket.socket]) -> Control:
-        config = self._config
-        sock = given or open_socket(config.control)
-        try:
-            permit(config.control, config.control_mode, config.control_group)
-        except ListenError:
-            sock.close()
-            raise
-        self._notifier.store(store_name(config.control), sock.fileno(), poll=False)
-        commands = {
+    def _commands(self) -> Dict[str, Command]:
+        return {
             "status": Command(lambda dummy: {"status": self._document()}),
             "metrics": Command(lambda dummy: {"metrics": status.openmetrics(self._document())}),
             "reload": Command(lambda dummy: self._reload(), privileged=True),
             "upgrade": Command(self._upgrade, privileged=True),
         }
-        return Control(sock, commands, self._server.watch, self._server.unwatch)
 
     # While it runs
 
@@ -208,8 +200,7 @@ class Daemon:
         self._server.sweep()
         self._gates.resume()
         self._gates.look()
-        if self._control is not None:
-            self._control.sweep()
+        self._console.look()
         self._log.tick()
         self._look_at_check(now)
         if self._ticks % PUBLISH == 1:
@@ -374,8 +365,7 @@ class Daemon:
             "unstored": self._notifier.unstored(),
         }
         listening = [one.fd for one in self._gates.listeners.values()]
-        control = [] if self._control is None else [self._control.fileno()]
-        descriptors = [*listening, *control, *clients, *([asker] if asker >= 0 else [])]
+        descriptors = [*listening, *self._console.descriptors(), *clients, *([asker] if asker >= 0 else [])]
         with compiled.passed(code) as variables:
             handover.reexec(self._argv, {**os.environ, **variables}, state, descriptors, self._caught)
 

@@ -57,7 +57,8 @@ class Gates:
             try:
                 if open_one is None:
                     self._open(wanted, given.pop(address, None))
-                self._permit(address)
+                if self.listeners[address].is_found():  # else look() opens it again
+                    self._permit(address)
             except ListenError as error:
                 problems.append(str(error))
         return problems

@@ -58,7 +58,6 @@ def loop(tmp_path: Path, kept: list[Connection]) -> Iterator[Loop]:
 def test_a_request_and_its_answer(loop: Loop) -> None:
     assert loop.ask({"command": "status"}) == {"ok": True, "status": {"clients": 3}}
     assert loop.ask({"command": "reload"}) == {"ok": True}
-    assert loop.control.fileno() == loop.listener.fileno()
 
 
 def test_a_request_in_pieces_and_what_comes_after_it(loop: Loop) -> None:

@@ -233,7 +233,7 @@ def test_an_upgrade_leaves_no_descriptor_behind(daemon: Running) -> None:
     before = opened()
     for dummy in range(3):
         assert daemon.ctl("upgrade").returncode == 0
-    eventually("no more is open than before", lambda: opened() == before)
+    eventually("no more is open than before", lambda: opened() <= before)
 
 
 def test_a_reload_changes_classes_under_their_clients(daemon: Running) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker.config import Config, parse
 from ansible_collections.fleet.rng.plugins.module_utils.broker.gates import Gates
+from ansible_collections.fleet.rng.plugins.module_utils.broker.listener import open_socket
 from ansible_collections.fleet.rng.plugins.module_utils.broker.log import Log
 from ansible_collections.fleet.rng.plugins.module_utils.broker.notify import Notifier
 from ansible_collections.fleet.rng.plugins.module_utils.broker.pool import Pool
@@ -128,3 +129,13 @@ def test_a_connection_of_a_former_socket_keeps_a_class(brokers: Brokers) -> None
     assert brokers.gates.listener_of(gold, "").class_name == "gold"
     assert brokers.gates.listener_of("/run/old.sock", "").class_name == "old"
     assert brokers.gates.listener_of("/run/older.sock", "bronze").class_name == "bronze"
+
+
+def test_one_that_was_handed_over_without_its_path_is_no_problem(brokers: Brokers) -> None:
+    """Whoever has no clients yet would not start, again and again."""
+    given = open_socket(str(brokers.path("gold")))
+    shutil.rmtree(brokers.path("gold").parent)
+    assert brokers.gates.arrange(brokers.config("gold"), {str(brokers.path("gold")): given}) == []
+    brokers.gates.look()
+    with brokers.connect("gold") as client:
+        assert brokers.is_served(client)
