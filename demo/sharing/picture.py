@@ -21,7 +21,7 @@ LOOKS = {  # of the terminal's 256 colours, and of a page
     "silver-2": (67, "#54809f"),
 }
 SHADES = "█▓▒░"  # where there are no colours
-WIDTH, HEIGHT = 100, 22
+WIDTH, HEIGHT = 100, 26
 _HEADROOM = 1.2  # above the highest bar: the names of the phases
 
 
