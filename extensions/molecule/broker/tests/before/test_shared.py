@@ -18,8 +18,8 @@ def status(host):
 
 def test_the_groups_are_its_classes(host):
     found = {one["name"]: (one["rate"], one["ceil"]) for one in status(host)["classes"]}
-    # The group of all guests says where they draw from, so it is one, too, with what those in it have together.
-    assert found == {"default": (64, None), "guests": (4096, None), "gold": (3072, None), "silver": (1024, 4096)}
+    # The group above them says where they draw from, so it is one, too, with what those in it have together.
+    assert found == {"default": (64, None), "shared": (4096, None), "gold": (3072, None), "silver": (1024, 4096)}
 
 
 @pytest.mark.parametrize(("name", "group"), [("prized", "gold"), ("plain", "silver")])
