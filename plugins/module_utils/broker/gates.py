@@ -47,7 +47,7 @@ class Gates:
         self._config = config
         self._wanted = {one.address: one for one in config.listeners}
         for address in [address for address in self.listeners if address not in self._wanted]:
-            self._close(self.listeners.pop(address))
+            self._close(address)
         problems = []
         for address, wanted in self._wanted.items():
             open_one = self.listeners.get(address)
@@ -79,7 +79,7 @@ class Gates:
                 continue
             try:
                 if listener is not None:
-                    self._close(self.listeners.pop(address), keep_path=True)
+                    self._close(address, keep_path=True)
                 self._open(wanted, None)
                 self._permit(address)
             except ListenError as error:
@@ -89,7 +89,13 @@ class Gates:
 
     def _open(self, wanted: ListenerConfig, given: Optional[socket.socket]) -> None:
         sock = given or open_socket(wanted.address)
-        listener = Listener(wanted.address, wanted.class_name, sock, wanted.guest, self._config.clients_per_socket)
+        most = self._config.clients_per_socket
+        listener = self._former.pop(wanted.address, None)
+        if listener is None:
+            listener = Listener(wanted.address, wanted.class_name, sock, wanted.guest, most)
+        else:  # those who came in there before count on
+            listener.use(sock)
+            listener.class_name, listener.guest, listener.most_clients = wanted.class_name, wanted.guest, most
         self.listeners[wanted.address] = listener
         self._watch(listener)
         self._notifier.store(listener.name, listener.fd, poll=False)
@@ -98,14 +104,16 @@ class Gates:
         if not address.startswith("tcp://"):
             permit(address, self._config.socket_mode, self._config.socket_group)
 
-    def _close(self, listener: Listener, keep_path: bool = False) -> None:
+    def _close(self, address: str, keep_path: bool = False) -> None:
         """Its clients stay."""
+        listener = self.listeners.pop(address)
         self._server.unwatch(listener.fd)
         self._notifier.forget(listener.name)
-        if listener.sock is not None:
-            listener.sock.close()
+        listener.use(None)
+        if listener.clients:
+            self._former[address] = listener
         if not keep_path:
-            remove(listener.address)
+            remove(address)
 
     def resume(self) -> None:
         """Try again to take connections where that failed."""

@@ -39,12 +39,19 @@ class Listener:
         self.address = address
         self.class_name = class_name
         self.guest = guest
-        self.sock = sock
-        self.fd = -1 if sock is None else sock.fileno()
+        self.sock: Optional[socket.socket] = None
         self.name = store_name(address)
         self.clients = 0
         self.most_clients = most_clients
-        self._file = _inode(address)
+        self.use(sock)
+
+    def use(self, sock: Optional[socket.socket]) -> None:
+        """Listen here from now on, and close the socket before it."""
+        if self.sock is not None:
+            self.sock.close()
+        self.sock = sock
+        self.fd = -1 if sock is None else sock.fileno()
+        self._file = _inode(self.address)
 
     def is_found(self) -> bool:
         """Whether the path still leads here: somebody may have emptied the directory."""

@@ -139,3 +139,19 @@ def test_one_that_was_handed_over_without_its_path_is_no_problem(brokers: Broker
     brokers.gates.look()
     with brokers.connect("gold") as client:
         assert brokers.is_served(client)
+
+
+def test_those_who_came_in_before_count_on_when_a_socket_is_opened_again(brokers: Brokers) -> None:
+    brokers.gates.arrange(brokers.config("gold"), {})
+    gold = str(brokers.path("gold"))
+    with brokers.connect("gold") as before:
+        assert brokers.is_served(before)
+        shutil.rmtree(brokers.path("gold").parent)
+        brokers.gates.look()
+        with brokers.connect("gold") as after:
+            assert brokers.is_served(after)
+            assert brokers.gates.listeners[gold].clients == 2
+            brokers.gates.arrange(brokers.config("silver"), {})
+            brokers.gates.arrange(brokers.config("gold"), {})
+            assert brokers.gates.listeners[gold].clients == 2
+            assert brokers.is_served(before)
