@@ -11,9 +11,11 @@ import pty
 import signal
 import socket
 import subprocess
+import termios
 import threading
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +78,17 @@ class Broker:
         """As a service of systemd, which keeps its connections. To be used with ``with``."""
         return Supervisor(self.command, ENVIRON, **options)
 
-    def alone(self, log: Path) -> subprocess.Popen[bytes]:
-        """Without anybody who keeps anything. To be used with ``with``, and killed before the end of it."""
+    def alone(self, log: Path, *prefix: str | Path) -> subprocess.Popen[bytes]:
+        """Without anybody who keeps anything. To be used with ``with``, and killed before the end of it.
+
+        :param prefix: a command that starts the program.
+        """
         with log.open("ab") as errors:
-            process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=errors, env=ENVIRON)
+            command = [*prefix, *self.command]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=errors, env=ENVIRON)
 
         def answers() -> bool:
-            assert process.poll() is None, log
+            assert process.poll() is None, log.read_text()
             return bool(self.answer("status"))
 
         try:
@@ -207,7 +213,6 @@ class Line:
         tty.setraw(self._keep)
         os.set_blocking(self._write, False)
         self.path = os.ttyname(self._keep)
-        self.make: Callable[[int], bytes] = os.urandom
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -215,31 +220,31 @@ class Line:
         return self
 
     def __exit__(self, *dummy: object) -> None:
-        self.dry_up()
+        self._dry_up()
         os.close(self._write)
         os.close(self._keep)
 
-    def send(self, size: int) -> None:
-        """So many bytes, whenever there is room for them."""
-        left = self.make(size)
-        while left and not self._end.is_set():
+    def send(self, data: bytes) -> None:
+        """Whenever there is room for it."""
+        while data and not self._end.is_set():
             try:
-                left = left[os.write(self._write, left) :]
+                data = data[os.write(self._write, data) :]
             except BlockingIOError:
                 self._end.wait(0.005)
 
-    def flow(self) -> None:
-        """Send without an end, from now on."""
+    def flow(self, make: Callable[[int], bytes]) -> None:
+        """Send without an end what this makes, from now on, and forget what was under way."""
+        self._dry_up()
+        termios.tcflush(self._keep, termios.TCIFLUSH)
 
         def run() -> None:
             while not self._end.is_set():
-                self.send(256)
+                self.send(make(256))
 
         self._thread = threading.Thread(target=run, name="line")
         self._thread.start()
 
-    def dry_up(self) -> None:
-        """Send no more."""
+    def _dry_up(self) -> None:
         self._end.set()
         if self._thread:
             self._thread.join()
@@ -247,8 +252,16 @@ class Line:
         self._end.clear()
 
 
-def upgrade(broker: Broker, supervisor: Supervisor) -> None:
-    """Let it become the program that is installed, and return when that answers."""
+@contextmanager
+def upgraded(broker: Broker, supervisor: Supervisor) -> Iterator[None]:
+    """Let it become the program that is installed: it begins with the block, and is over at its end."""
     before = broker.status()["restarts"]
     supervisor.kill(signal.SIGUSR2)
+    yield
     wait_for("the new program", lambda: broker.answer("status").get("status", {}).get("restarts") == before + 1)
+
+
+def upgrade(broker: Broker, supervisor: Supervisor) -> None:
+    """The same, with nothing to do meanwhile."""
+    with upgraded(broker, supervisor):
+        pass

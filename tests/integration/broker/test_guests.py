@@ -9,6 +9,7 @@ shares are counted in requests: a source gives one more answer only when all who
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -67,7 +68,7 @@ def shares(broker: Broker, line: Line, count: int, busy: set[str]) -> dict[str, 
     wait_for("all who are busy to wait", lambda: waiting(broker) >= busy)
     before = served(broker)
     for number in range(1, count + 1):
-        line.send(SIZE)
+        line.send(os.urandom(SIZE))
         wait_for(
             "an answer, and the next request",
             lambda n=number: sum(served(broker).values()) == sum(before.values()) + n and waiting(broker) >= busy,
@@ -135,7 +136,7 @@ def test_busy_classes_share_a_slow_source_by_their_rates(broker: Broker, guests:
         broker.limit(gold={"rate": 300}, silver={"rate": 100})
         gold.read_on()
         silver.read_on()
-        line.send(START_UP + SIZE)
+        line.send(os.urandom(START_UP + SIZE))
         wait_for("the end of its start-up test", lambda: broker.source()["state"] == "serving")
         assert broker.source()["why"] is None
         both = {"gold", "silver"}
