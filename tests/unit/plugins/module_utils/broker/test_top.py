@@ -71,10 +71,8 @@ class Terminal:
         """What it has shown, once that is among it."""
         end = time.monotonic() + PATIENCE
         while until not in self.seen:
-            assert select.select([self.master], [], [], max(end - time.monotonic(), 0))[0], (
-                self.child.poll(),
-                self.seen,
-            )
+            ready = select.select([self.master], [], [], max(end - time.monotonic(), 0))[0]
+            assert ready, (self.child.poll(), self.seen)
             self.seen += os.read(self.master, 65536)
         return self.seen
 
