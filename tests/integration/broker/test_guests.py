@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -36,10 +37,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 @pytest.fixture(scope="module")
 def both(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Drawing]]:
     directory = tmp_path_factory.mktemp("guests")
+    made = [Drawing(directory, f"fleet-{name}", broker.socket(name)) for name in ("gold", "silver")]
     with ExitStack() as stack:
-        yield [
-            stack.enter_context(Drawing(directory, f"fleet-{name}", broker.socket(name))) for name in ("gold", "silver")
-        ]
+        for guest in made:
+            stack.callback(guest.stop)
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(Drawing.start, made))
+        yield made
 
 
 @pytest.fixture
