@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import RngError
 from . import candidate, compiled, handover, status
+from .client import Client
 from .config import Config, parse
 from .console import Console
 from .control import Command, Connection
@@ -142,17 +143,26 @@ class Daemon:
                 self._answer_asker(sock)
                 continue
             about = known.get(str(sock.fileno()), {})
-            address = handover.address(sock)
-            listener = self._gates.listener_of(address, str(about.get("class", "")))
             try:
-                peer = Peer(*about["peer"]) if about else listener.peer(sock)
-            except OSError:  # it is gone
-                sock.close()
-                continue
-            client = self._server.adopt(sock, listener, peer, str(about.get("name", name)), about.get("out", ""))
-            client.bytes, client.requests, client.waits = about.get("counters", (0, 0, 0))
-            if client.name in unstored:
+                client = self._adopt(sock, name, about)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:  # another version knew other things
+                self._complain(f"what is known of a connection is of no use: {error!r:.200}")
+                client = self._adopt(sock, name, {})
+            if client is not None and client.name in unstored:
                 self._notifier.store(client.name, client.fd)
+
+    def _adopt(self, sock: socket.socket, name: str, about: Mapping[str, Any]) -> Optional[Client]:
+        listener = self._gates.listener_of(handover.address(sock), str(about.get("class", "")))
+        try:
+            peer = Peer(*about["peer"]) if about else listener.peer(sock)
+        except OSError:  # it is gone
+            sock.close()
+            return None
+        given, requests, waits = map(int, about.get("counters", (0, 0, 0)))
+        out = base64.b64decode(about.get("out", ""))
+        client = self._server.adopt(sock, listener, peer, str(about.get("name", name)), out)
+        client.bytes, client.requests, client.waits = given, requests, waits
+        return client
 
     def _answer_asker(self, sock: socket.socket) -> None:
         """Tell who asked for the new program that it runs."""
@@ -289,6 +299,8 @@ class Daemon:
             action()
         except RngError as error:
             self._log.error(f"{what} failed", why=str(error))
+        except Exception as error:  # noqa: BLE001 - guests are not to suffer from what an operator asks for
+            self._log.error(f"{what} failed", why=f"a fault of this program: {type(error).__name__}: {error}")
 
     def _reload(self) -> Dict[str, Any]:
         """Read the configuration again. What is wrong with it raises, and all stays as it is."""
@@ -296,8 +308,10 @@ class Daemon:
         old, self._config = self._config, config
         server = self._server
         server.accept_entropy = config.accept_entropy
-        server.tree.replace(config.classes, config.rate, time.monotonic())
         problems = self._gates.arrange(config, {})
+        for client in server.clients.values():  # its socket may be of another class now
+            client.flow.class_name = client.listener.class_name
+        server.tree.replace(config.classes, config.rate, time.monotonic())
         if _source_settings(config) != _source_settings(old):
             self._change_pool(config)
         else:
@@ -308,9 +322,9 @@ class Daemon:
         return {"classes": len(config.classes), "problems": problems, **self._identity()}
 
     def _change_pool(self, config: Config) -> None:
-        old = self._pool
+        old, new = self._pool, _new_pool(config, self._pool.leftover())
         self._server.unwatch(old.fileno())
-        self._pool = self._server.pool = _new_pool(config, old.leftover())
+        self._pool = self._server.pool = new
         old.close()
         self._server.watch(self._pool.fileno(), self._wake)
 

@@ -124,6 +124,11 @@ class Pool:
         self.available -= size
         return self._ready[at:end]
 
+    def give_back(self, size: int) -> None:
+        """The last so many bytes reached nobody: somebody else gets them. Only right after they were taken."""
+        self._at -= size
+        self.available += size
+
     def _pass_mark(self, size: int) -> bytes:
         source = self._serving
         if source is not None and source.reader is None:

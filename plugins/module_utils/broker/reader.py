@@ -277,6 +277,8 @@ class Reader:
                 self._failures.popleft()
             pause = timing.failed if len(self._failures) < timing.failures else None
             why += f" ({self._so_often(pause)})"
+        with self._lock:
+            self._retry = False  # that was asked for while it was sound
         self._say(cut.state, why)
         return pause
 

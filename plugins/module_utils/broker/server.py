@@ -12,7 +12,6 @@ Events are edge-triggered: a request that has to wait costs nothing until its cl
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import re
@@ -20,7 +19,7 @@ import select
 import socket
 import struct
 import time
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Set
 
 from .bucket import Flow
 from .client import Client
@@ -35,6 +34,7 @@ from .tree import Tree
 GLANCE = 16  # bytes that are looked at first: all that QEMU has open at a time. A small buffer is cheaper
 PEEK = 512  # bytes that are looked at where there are more
 CHEAP = 16  # commands without randomness that a client is answered in one pass
+MOST = 2048  # requests that are answered in one pass; after so many others are looked at again
 UNFINISHED = 30.0  # seconds that a client may take over a command, or leave an answer in our hands
 IDLE = 3600.0
 
@@ -62,7 +62,9 @@ class Server:
         self._delay = IDLE
         self._slow: Dict[int, Client] = {}
         self._at_once: List[Client] = []
-        self._again: List[Client] = []
+        self._again: Dict[Client, None] = {}
+        self._left = 0  # requests that this pass may still answer
+        self._fresh: Set[int] = set()  # descriptors that came into use in this pass: events of it are not theirs
         self._broken: List[Client] = []
 
     # What the loop waits for
@@ -80,20 +82,22 @@ class Server:
         if self._handlers.pop(descriptor, None):
             self._epoll.unregister(descriptor)
 
-    def adopt(self, sock: socket.socket, listener: Listener, peer: Peer, name: str = "", out: str = "") -> Client:
+    def adopt(self, sock: socket.socket, listener: Listener, peer: Peer, name: str = "", out: bytes = b"") -> Client:
         """Serve a connection: a new one, or one that another process left to us under a name.
 
-        :param out: the rest of an answer for it, in Base64.
+        :param out: the rest of an answer for it.
         """
         sock.setblocking(False)
         known = _NAME.fullmatch(name)
         self._serial = max(self._serial, int(known.group(1))) if known else self._serial + 1
         client = Client(sock, name or f"c{self._serial}", listener, peer)
         client.flow = self.tree.flow(listener.class_name, client)
-        client.out = base64.b64decode(out)
+        client.out = out
+        self._epoll.register(client.fd, _IN | (select.EPOLLOUT if out else 0))
+        self._fresh.add(client.fd)
         listener.clients += 1
         self.clients[client.fd] = client
-        self._epoll.register(client.fd, _IN | (select.EPOLLOUT if out else 0))
+        self._owes(client, bool(out))
         return client
 
     # The loop
@@ -105,13 +109,17 @@ class Server:
         self._now = time.monotonic()
         clients = self.clients
         read = self._read
-        again, self._again = self._again, []
+        fresh = self._fresh
+        fresh.clear()
+        again, self._again = self._again, {}
         for descriptor, mask in events:
             client = clients.get(descriptor)
             if client is None:
                 handler = self._handlers.get(descriptor)
                 if handler is not None:
                     handler()
+            elif fresh and descriptor in fresh:
+                continue
             elif mask == select.EPOLLIN:
                 read(client)
             else:
@@ -123,6 +131,7 @@ class Server:
 
     def _serve(self) -> None:
         self.pool.refill()
+        self._left = MOST
         delay = self.tree.serve(time.monotonic(), self.pool.available, self._deliver)
         self._delay = IDLE if delay is None else delay
         if self._at_once:
@@ -150,6 +159,7 @@ class Server:
             return
         if len(data) == 2 and data[0] == WAIT and data[1]:  # what QEMU sends
             client.length = 2
+            client.header = b""
             client.asking = True
             client.asked = self._now
             self.tree.ask(client.flow, data[1])
@@ -167,6 +177,7 @@ class Server:
         except BlockingIOError:
             sent = 0
         except OSError:
+            self.pool.give_back(size)
             client.asking = False
             self._broken.append(client)
             return -1
@@ -191,6 +202,10 @@ class Server:
             if client.ended:
                 self._broken.append(client)
             return 0
+        self._left -= 1
+        if self._left < 0:  # a long pipeline must not keep others from being looked at
+            self._again[client] = None
+            return 0
         return self._next(client)
 
     def _consume(self, client: Client, length: int) -> None:
@@ -209,8 +224,6 @@ class Server:
         size = self._next(client)
         if size:
             self.tree.ask(client.flow, size)
-        elif client.ended and client.fd not in self._slow and not client.out and client not in self._again:
-            self.drop(client)
 
     def _next(self, client: Client) -> int:
         """Answer what needs no randomness; how many bytes the next command asks for, 0 when there is none."""
@@ -223,7 +236,9 @@ class Server:
                 self._broken.append(client)
                 return 0
             if command is None:
-                self._owes(client, bool(client.data) and not client.ended)
+                if client.ended:
+                    self._broken.append(client)
+                self._owes(client, bool(client.data))
                 return 0
             self._slow.pop(client.fd, None)
             size = command.size
@@ -240,7 +255,7 @@ class Server:
                 return size
             if not self._answer(client, self._reply(client, command.kind), command.length):
                 return 0
-        self._again.append(client)
+        self._again[client] = None
         return 0
 
     def _reply(self, client: Client, kind: int) -> bytes:
@@ -279,7 +294,7 @@ class Server:
             self.tree.withdraw(client.flow)
             client.asking = False
             if self._answer(client, b"\0", client.length):
-                self._again.append(client)
+                self._again[client] = None
 
     # What is not every day
 

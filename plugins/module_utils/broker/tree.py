@@ -29,7 +29,7 @@ from heapq import heappop, heappush
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .bucket import IDLE, INFINITE, LARGEST_REQUEST, LEFT, QUEUED, Class, Flow
-from .config import ClassConfig, default_burst
+from .config import DEFAULT_RATE, ClassConfig, default_burst
 
 __all__ = ["Class", "Flow", "Tree"]
 
@@ -71,7 +71,7 @@ class Tree:
         self._build(classes, rate)
 
     def flow(self, class_name: str, owner: Any) -> Flow:
-        """A new flow. If its class is not there, or has children, it gets one of its own that hardly gets anything."""
+        """A new flow. If its class is not there, or has children, it gets one of its own, with the least of rates."""
         flow = Flow(class_name, self._home(class_name), owner)
         flow.leaf.flows[flow] = None
         return flow
@@ -214,8 +214,8 @@ class Tree:
             level = self._levels.get(name, {})
             ceil = level.get("ceil")
             ceil = ceil if isinstance(ceil, int) and ceil > 0 else None
-            rest = (default_burst(1), PRIORITIES - 1, self._now, self._quantum(1), True)
-            orphan = Class(name, self.root, 1, ceil, *rest)
+            rest = (default_burst(DEFAULT_RATE), PRIORITIES - 1, self._now, self._quantum(DEFAULT_RATE), True)
+            orphan = Class(name, self.root, DEFAULT_RATE, ceil, *rest)
             orphan.resume(level, self._now)
             orphan.turns = [0.0] * (self._depth + 1)
             self.classes[name] = orphan

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -256,6 +257,33 @@ def test_a_reload_changes_classes_under_their_clients(daemon: Running) -> None:
         eventually("the upgrade", lambda: daemon.status().get("restarts") == 1)
         assert len(take(other)) == 64, "and after a restart in place"
         assert not (daemon.directory / "silver.sock").exists()
+
+
+def test_a_client_follows_its_socket_into_another_class(daemon: Running) -> None:
+    path = str(daemon.directory / "gold.sock")
+    with daemon.connect("gold") as client:
+        take(client)
+        daemon.configure(classes=[{"name": "bronze", "rate": 64, "sockets": [path]}])
+        assert daemon.ctl("reload").returncode == 0
+        assert len(take(client)) == 64
+        assert {one["name"]: one["bytes"] for one in daemon.status()["classes"]} == {"bronze": 64}
+        daemon.configure(classes=[{"name": "bronze"}, {"name": "own", "parent": "bronze", "sockets": [path]}])
+        assert daemon.ctl("reload").returncode == 0
+        assert len(take(client)) == 64
+        assert {one["name"]: one["bytes"] for one in daemon.status()["classes"]} == {"bronze": 128, "own": 64}
+
+
+def test_a_fault_in_what_a_signal_asks_for_does_not_end_it(daemon: Running) -> None:
+    """Here no child can be started, as there is no descriptor left for that."""
+    with daemon.connect("gold") as client:
+        resource.prlimit(
+            daemon.pid, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{daemon.pid}/fd").iterdir())), 4096)
+        )
+        daemon.signal(signal.SIGUSR2)
+        eventually("it is said", lambda: daemon.has_logged("upgrade failed"))
+        assert len(take(client)) == 64
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (1024, 4096))
+        assert daemon.ctl("upgrade").returncode == 0
 
 
 def test_a_source_can_be_changed_by_a_reload(daemon: Running) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.broker.config import Cla
 from ansible_collections.fleet.rng.plugins.module_utils.broker.gates import SEND_BUFFER, Gates
 from ansible_collections.fleet.rng.plugins.module_utils.broker.log import Log
 from ansible_collections.fleet.rng.plugins.module_utils.broker.notify import Notifier
+from ansible_collections.fleet.rng.plugins.module_utils.broker.peer import Peer
 from ansible_collections.fleet.rng.plugins.module_utils.broker.pool import Pool
 from ansible_collections.fleet.rng.plugins.module_utils.broker.server import CHEAP, PEEK, Server
 from ansible_collections.fleet.rng.plugins.module_utils.broker.tree import Tree
@@ -307,6 +308,93 @@ def test_waiting_costs_no_turns(slow: Broker) -> None:
     epoll = slow.server._epoll
     assert epoll.poll(0) == []
     assert slow.server._delay > 1
+
+
+def test_an_answer_at_once_leaves_nothing_before_the_next(broker: Broker) -> None:
+    client = broker.connect()
+    client.send(b"\x01\x05")
+    assert len(broker.read(client)) == 6
+    client.send(QEMU)
+    assert len(broker.read(client)) == 64
+
+
+def test_bytes_that_reached_nobody_are_for_others(tmp_path: Path) -> None:
+    """A client whose connection cannot be written to any more still asks; the source has bytes for one other only."""
+    broker = Broker(tmp_path)
+    try:
+        deaf, other = broker.connect(), broker.connect()
+        deaf.shutdown(socket.SHUT_RD)
+        broker.server.pool = Dry(64)  # type: ignore[assignment]
+        deaf.send(QEMU)
+        other.send(QEMU)
+        assert len(broker.read(other)) == 64
+        assert len(broker.server.clients) == 1
+    finally:
+        broker.server.pool = broker.pool
+        broker.close()
+
+
+class Dry:
+    """A source that has so many bytes and gets no more."""
+
+    def __init__(self, available: int) -> None:
+        self.available = available
+
+    def refill(self) -> None:
+        pass
+
+    def take(self, size: int) -> bytes:
+        assert size <= self.available
+        self.available -= size
+        return bytes(size)
+
+    def give_back(self, size: int) -> None:
+        self.available += size
+
+
+def test_a_long_pipeline_does_not_keep_others_from_being_looked_at(broker: Broker) -> None:
+    greedy = [broker.connect() for dummy in range(20)]
+    for client in greedy:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        client.send(b"\x02\x01" * 20_000)
+        client.setblocking(True)
+    before = broker.server.tree.classes["gold"].requests
+    broker.turn()
+    first = broker.server.tree.classes["gold"].requests - before
+    assert 0 < first <= server_module.MOST + len(greedy)
+
+
+def test_who_stops_sending_in_the_middle_of_a_command_is_closed(broker: Broker) -> None:
+    client = broker.connect()
+    client.send(QEMU + b"\x02")
+    client.shutdown(socket.SHUT_WR)
+    assert len(broker.read(client)) == 64
+    assert is_closed(client)
+
+
+def test_an_event_of_a_former_descriptor_is_not_a_new_clients(broker: Broker) -> None:
+    """Something makes room for a new client in the pass in which what was there has hung up."""
+    first, first_peer = socket.socketpair()
+    former, former_peer = socket.socketpair()
+    ours, client = socket.socketpair()
+    number = former.fileno()
+
+    def make_room() -> None:
+        broker.server.unwatch(first.fileno())
+        broker.server.unwatch(number)
+        former.close()
+        os.dup2(ours.detach(), number)
+        broker.server.adopt(socket.socket(fileno=number), broker.listener, Peer("web1"))
+
+    with first, first_peer, client:
+        broker.server.watch(first.fileno(), make_room)
+        broker.server.watch(number, lambda: None)
+        first_peer.send(b"x")  # told before the other
+        former_peer.close()
+        broker.turn()
+        client.setblocking(False)
+        client.send(QEMU)
+        assert len(broker.read(client)) == 64
 
 
 def answers(stream: bytes) -> tuple[int, bool]:

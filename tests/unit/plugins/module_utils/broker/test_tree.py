@@ -302,7 +302,7 @@ def test_a_class_that_vanished_stays_until_its_last_client_is_gone() -> None:
     tree.ask(flows[0], 64)
     tree.replace([ClassConfig("b")], None, 0.0)
     orphan = tree.classes["a"]
-    assert (orphan.rate, orphan.ceil, orphan.parent, orphan.waiting) == (1, 1000, None, 1)
+    assert (orphan.rate, orphan.ceil, orphan.parent, orphan.waiting) == (64, 1000, None, 1)
     assert tree.serve(1.0, PLENTY, quiet) is None
     assert tree.root.bytes == 64
     tree.leave(flows[0])
