@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from integration.broker.running import Broker, Drawing, connections, take, upgrade
 from integration.broker.supervisor import Supervisor
+from lab.errors import LabError
 from lab.process import wait_for
 
 MISSING = [{"source": "/dev/fleet-rng-is-not-there"}]
@@ -118,12 +119,23 @@ def test_a_request_that_waits_outlives_crashes(broker: Broker, supervisor: Super
     guest.goes_on()
 
 
+def is_removed(guest: Drawing, connection: str) -> bool:
+    """QEMU may still be about to forget who had it."""
+    try:
+        guest.ask("chardev-remove", id=connection)
+    except LabError as error:
+        if "is busy" not in str(error):
+            raise
+        return False
+    return True
+
+
 def replace_rng(guest: Drawing, address: Path) -> None:
     """Give the guest another RNG for the one that it has, with a connection of its own."""
     guest.ask("device_del", id="vrng0")
     wait_for("the guest to let its RNG go", lambda: guest.rngs == [])
     guest.ask("object-del", id="rng0")
-    guest.ask("chardev-remove", id="egd0")
+    wait_for("QEMU to let its connection go", lambda: is_removed(guest, "egd0"))
     server = {"type": "unix", "data": {"path": str(address)}}
     backend = {"type": "socket", "data": {"addr": server, "server": False, "reconnect": 1}}
     guest.ask("chardev-add", id="egd1", backend=backend)
