@@ -39,8 +39,6 @@ TICK = 1.0  # seconds between looks at what no event tells
 PUBLISH = 5  # ticks between two writings of the status file
 CHECK_SECONDS = 20.0  # that a new program has to show that it works
 
-Found = Tuple[socket.socket, str]  # a connection that was left to us, and its name
-
 
 def read_config(path: str) -> Config:
     """The configuration in a file. Raises RngError."""
@@ -92,7 +90,7 @@ class Daemon:
         self._server.protocol_errors = int(state.get("protocol_errors", 0))
         self._gates = Gates(self._server, self._notifier, self._log)
         self._gates.refused = int(state.get("refused", 0))
-        listening, found = self._sort(left)
+        listening, found = handover.sort(left, self._complain)
         problems = self._gates.arrange(config, listening)
         self._console = Console(config, self._commands(), self._server, self._notifier, self._log)
         try:
@@ -117,23 +115,7 @@ class Daemon:
     def _complain(self, why: str) -> None:
         self._log.warning("handover", why=why)
 
-    def _sort(self, left: List[Tuple[int, str]]) -> Tuple[Dict[str, socket.socket], List[Found]]:
-        """The listening sockets by address, and the connections."""
-        listening: Dict[str, socket.socket] = {}
-        found: List[Found] = []
-        for fd, name in left:
-            sock = handover.adopt(fd)
-            if sock is None:
-                self._complain(f"descriptor {fd} is no stream socket")
-                continue
-            sock.setblocking(False)
-            if handover.listening(sock):
-                listening[handover.address(sock)] = sock
-            else:
-                found.append((sock, name))
-        return listening, found
-
-    def _take_over(self, found: List[Found], state: Mapping[str, Any]) -> None:
+    def _take_over(self, found: List[handover.Left], state: Mapping[str, Any]) -> None:
         """Serve the connections that were left to us."""
         known: Mapping[str, Any] = state.get("clients", {})
         unstored = set(state.get("unstored", ()))

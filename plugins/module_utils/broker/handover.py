@@ -38,6 +38,7 @@ _NOEXEC_SEAL = 0x0008  # MFD_NOEXEC_SEAL: kernels from 6.3 know it, and may be t
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 Say = Callable[[str], Any]
+Left = Tuple[socket.socket, str]  # a connection, and its name in systemd's store
 
 
 class HandoverError(RngError):
@@ -279,3 +280,20 @@ def address(sock: socket.socket) -> str:
         return name
     host, port = name[:2]
     return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+
+def sort(found: Iterable[Tuple[int, str]], say: Say) -> Tuple[Dict[str, socket.socket], List[Left]]:
+    """Of descriptors with their names the listening sockets, by address, and the connections; none of them blocks."""
+    listening_by_address: Dict[str, socket.socket] = {}
+    connections: List[Left] = []
+    for fd, name in found:
+        sock = adopt(fd)
+        if sock is None:
+            say(f"descriptor {fd} is no stream socket")
+            continue
+        sock.setblocking(False)
+        if listening(sock):
+            listening_by_address[address(sock)] = sock
+        else:
+            connections.append((sock, name))
+    return listening_by_address, connections
