@@ -9,6 +9,7 @@ Whatever goes wrong after the start is said in the log and survived: guests wait
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import select
@@ -40,17 +41,18 @@ PUBLISH = 5  # ticks between two writings of the status file
 CHECK_SECONDS = 20.0  # that a new program has to show that it works
 
 
-def read_config(path: str) -> Config:
-    """The configuration in a file. Raises RngError."""
+def read_config(path: str) -> Tuple[Config, str]:
+    """The configuration in a file, and the SHA-256 of that file. Raises RngError."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(MOST_CONFIG + 1)
+        with open(path, "rb") as file:
+            found = file.read(MOST_CONFIG + 1)
+        if len(found) > MOST_CONFIG:
+            raise RngError(f"{path}: longer than {MOST_CONFIG} bytes")
+        text = found.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise RngError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    if len(text) > MOST_CONFIG:
-        raise RngError(f"{path}: longer than {MOST_CONFIG} bytes")
     try:
-        return parse(text)
+        return parse(text), hashlib.sha256(found).hexdigest()
     except RngError as error:
         raise RngError(f"{path}: {error}") from error
 
@@ -67,7 +69,7 @@ class Daemon:
         self._path = path
         self._argv = argv
         self._log = Log()
-        self._config = read_config(path)
+        self._config, self._digest = read_config(path)
         self._notifier = Notifier(os.environ)
         state = handover.thaw(os.environ, self._complain)
         left = [(fd, "") for fd in state["fds"]] if state else []
@@ -228,7 +230,7 @@ class Daemon:
         config, server = self._config, self._server
         daemon = status.DaemonState(
             *(self._version, os.getpid(), self._started, self._restarts, config.rate),
-            *(self._gates.refused, server.protocol_errors),
+            *(self._gates.refused, server.protocol_errors, self._digest),
         )
         clients = [
             status.ClientState(
@@ -286,7 +288,7 @@ class Daemon:
 
     def _reload(self) -> Dict[str, Any]:
         """Read the configuration again. What is wrong with it raises, and all stays as it is."""
-        config = read_config(self._path)
+        config, digest = read_config(self._path)
         old, self._config = self._config, config
         server = self._server
         server.accept_entropy = config.accept_entropy
@@ -300,6 +302,7 @@ class Daemon:
             self._pool.retry()
         if config.control != old.control:
             problems.append(f"control {config.control}: a new path needs an upgrade or a restart")
+        self._digest = digest  # last: after a fault it is to be loaded again
         self._log.notice("reloaded", classes=len(config.classes), problems=problems)
         return {"classes": len(config.classes), "problems": problems, **self._identity()}
 

@@ -33,7 +33,8 @@ Sample = Tuple[str, Labels, Optional[float]]
 
 @dataclass(frozen=True)
 class DaemonState:
-    """The daemon as a whole. ``started`` is Unix time, ``rate`` that of the whole host, in bytes per second."""
+    """The daemon as a whole. ``started`` is Unix time, ``rate`` that of the whole host, in bytes per second,
+    ``configuration`` the SHA-256 of the file that it has read."""
 
     version: str
     pid: int
@@ -42,6 +43,7 @@ class DaemonState:
     rate: Optional[int] = None
     refused: int = 0
     protocol_errors: int = 0
+    configuration: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def document(
         "started": round(daemon.started, 3),
         "updated": round(now, 3),
         "restarts": daemon.restarts,
+        "configuration": daemon.configuration,
         "rate": daemon.rate,
         "clients": len(clients),
         "refused": daemon.refused,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import signal
@@ -152,6 +153,9 @@ def test_a_configuration_that_cannot_be_read_is_told_by_its_path(tmp_path: Path)
     large.write_text(" " * (1 << 20) + "{}")
     with pytest.raises(RngError, match="longer than 1048576 bytes"):
         read_config(str(large))
+    large.write_text("{}" + "é" * (1 << 20))
+    with pytest.raises(RngError, match="longer than 1048576 bytes"):
+        read_config(str(large))
     large.write_bytes(b"\xff{}")
     with pytest.raises(RngError, match=r"large\.json: "):
         read_config(str(large))
@@ -225,6 +229,24 @@ def test_a_broken_configuration_changes_nothing(daemon: Running) -> None:
         assert len(daemon.status()["classes"]) == 2
         daemon.configure(classes=sound)
         assert daemon.ctl("reload").returncode == 0
+
+
+def test_it_tells_which_configuration_it_has_read(daemon: Running) -> None:
+    def written() -> str:
+        return hashlib.sha256((daemon.directory / "c.json").read_bytes()).hexdigest()
+
+    first = written()
+    assert daemon.status()["configuration"] == first
+    daemon.configure(clients_per_socket=7)  # which nothing else of the status tells
+    assert daemon.status()["configuration"] == first != written()
+    assert daemon.ctl("reload").returncode == 0
+    assert daemon.status()["configuration"] == written()
+    daemon.configure(clients_per_socket=8)
+    assert daemon.ctl("upgrade").returncode == 0
+    assert daemon.status()["configuration"] == written()
+    daemon.configure(clients_per_socket=-1)
+    assert daemon.ctl("reload").returncode == 1
+    assert daemon.status()["configuration"] != written(), "it goes on with the other"
 
 
 def test_an_upgrade_leaves_no_descriptor_behind(daemon: Running) -> None:

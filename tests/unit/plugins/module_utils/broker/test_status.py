@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
-DAEMON = DaemonState("0.1.0", 4711, 1795262400.1234, 3, 4096, 5, 6)
+DAEMON = DaemonState("0.1.0", 4711, 1795262400.1234, 3, 4096, 5, 6, "0af1")
 GETRANDOM = {"source": "getrandom", "state": "serving", "why": None, "bytes": 1000, "failures": 0, "health": "none"}
 HWRNG = {"source": "/dev/hwrng", "state": "failed", "why": "repeats itself\n", "bytes": 64, "failures": 2}
 PROD = ClassState("prod", None, 3072, None, 512, 0)
@@ -46,6 +46,7 @@ def test_the_whole_document() -> None:
         "started": 1795262400.123,
         "updated": 1795262500.988,
         "restarts": 3,
+        "configuration": "0af1",
         "rate": 4096,
         "clients": 1,
         "refused": 5,
