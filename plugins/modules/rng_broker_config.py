@@ -47,8 +47,8 @@ options:
     elements: raw
   when_failing:
     description:
-      - With V(fallback) the next source serves when one fails its tests. With V(wait) the guests wait until it is
-        sound again.
+      - With V(fallback) the next source serves when one fails its tests. With V(wait) only the first source of the list
+        ever serves, and guests wait for it.
       - The daemon's default is V(fallback).
     type: str
     choices: [fallback, wait]
@@ -58,8 +58,8 @@ options:
     type: bool
   accept_entropy:
     description:
-      - Whether bytes that a client adds go to the kernel's pool. The daemon's default is V(false), and it refuses them
-        quietly.
+      - Whether bytes that a client hands in are stirred into the kernel's pool. They never count as entropy. The
+        daemon's default is V(false), and it drops them.
     type: bool
   socket_mode:
     description:
@@ -109,7 +109,10 @@ author:
 EXAMPLES = r"""
 - name: Make the broker's configuration
   fleet.rng.rng_broker_config:
-    sources: [/dev/hwrng, getrandom]
+    sources:
+      - source: /dev/hwrng
+        tests: hardware
+      - source: getrandom
     socket_group: kvm
   register: broker
 

@@ -72,8 +72,8 @@ ROLE_FIELDS = (
 BROKER, BROKER_PREFIX = "broker", "rng_broker_"
 BROKER_FIELDS = (
     *("rate", "ceil", "burst", "priority", "host_rate", "classes"),
-    *("state", "sources", "when_failing", "conditioning", "accept_entropy", "socket_group", "socket_mode", "clients"),
-    *("clients_per_socket", "control_group", "control_mode", "user", "metrics_file", "service", "become"),
+    *("state", "sources", "when_failing", "conditioning", "accept_entropy", "socket_group", "clients"),
+    *("clients_per_socket", "user", "metrics_file", "service", "become"),
     *("guests", "hypervisors", "python", "apparmor", "disconnect", "timeout"),
 )
 KNOWN_VARIABLES = (
