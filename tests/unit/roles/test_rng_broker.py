@@ -211,6 +211,14 @@ def test_a_configuration_that_was_not_loaded_differs() -> None:
         assert value_of("__rng_broker_differs", __rng_broker_made={"text": text}, __rng_broker_status=status) is differs
 
 
+def test_the_configuration_is_written_as_it_was_made() -> None:
+    """The daemon tells the digest of the file, which has to be that of the text."""
+    tasks = yaml.safe_load((ROLE / "tasks/present.yml").read_text(encoding="utf-8"))
+    (content,) = (task["ansible.builtin.copy"]["content"] for task in tasks if task["name"] == "Configure it")
+    text = json.dumps({"classes": [{"name": "a", "parent": None}], "conditioning": True}, indent=2) + "\n"
+    assert Templar(DataLoader(), variables={"__rng_broker_made": {"text": text}}).template(trusted(content)) == text
+
+
 @pytest.mark.parametrize(
     ("states", "waits"),
     [
