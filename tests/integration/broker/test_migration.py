@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ INVENTORY: dict[str, Any] = {
 }
 PROGRAM, CONTROL, CONFIG = "/usr/local/sbin/virtrngd", "/usr/local/sbin/virtrngctl", "/etc/virtrngd.json"
 SOCKET = "/run/virtrngd/gold.sock"
-KERNEL = [{"source": "getrandom"}]
+KERNEL = ({"source": "getrandom"},)
 MISSING = [{"source": "/dev/fleet-rng-is-not-there"}]
 READER = f"exec dd if=/dev/hwrng of=/dev/null bs={SIZE}"
 # A client beside the guest: it returns when so many requests of its own were answered.
@@ -55,7 +55,7 @@ class Broker:
         host.check("chmod", "755", PROGRAM)
         host.check("ln", "-sf", PROGRAM, CONTROL)
 
-    def configure(self, name: str = "gold", sources: list[dict[str, str]] = KERNEL) -> None:
+    def configure(self, name: str = "gold", sources: Sequence[dict[str, str]] = KERNEL) -> None:
         """Give it one class and a source; known to one that runs when this returns."""
         config = {"classes": [{"name": name}], "sources": sources, "when_failing": "wait"}
         self.host.write(CONFIG, json.dumps(config))

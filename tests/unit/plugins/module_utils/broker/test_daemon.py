@@ -21,9 +21,9 @@ import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker.daemon import read_config
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.plugins.plugin_utils.bundle import bundle
-from ansible_collections.fleet.rng.plugins.plugin_utils.programs import ROOT
 
 PATIENCE = 30.0
+MODULE_UTILS = Path(__file__).resolve().parents[5] / "plugins" / "module_utils"
 
 
 def eventually(what: str, check: Callable[[], bool]) -> None:
@@ -51,7 +51,7 @@ class Running:
         self._process: subprocess.Popen[bytes] | None = None
 
     def install(self, version: str) -> None:
-        text = bundle(ROOT / "plugins" / "module_utils", "broker.main", "virtrngd", version)
+        text = bundle(MODULE_UTILS, "broker.main", "virtrngd", version)
         fresh = self.program.with_suffix(".new")
         fresh.write_text(text)
         fresh.chmod(0o755)
