@@ -118,7 +118,7 @@ EXAMPLES = r"""
 
 - name: Write it
   ansible.builtin.copy:
-    content: "{{ broker.text }}"
+    content: "{{ broker.text | string }}" # or Ansible before 2.19 takes it for a mapping
     dest: /etc/virtrngd/virtrngd.json
     mode: "0644"
 """
