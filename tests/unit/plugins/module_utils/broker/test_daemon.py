@@ -22,7 +22,7 @@ from ansible_collections.fleet.rng.plugins.module_utils.broker.daemon import rea
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.plugins.plugin_utils.bundle import bundle
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 MODULE_UTILS = Path(__file__).resolve().parents[5] / "plugins" / "module_utils"
 
 
