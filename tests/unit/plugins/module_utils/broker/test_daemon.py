@@ -298,6 +298,7 @@ def test_a_client_follows_its_socket_into_another_class(daemon: Running) -> None
 def test_a_fault_in_what_a_signal_asks_for_does_not_end_it(daemon: Running) -> None:
     """Here no child can be started, as there is no descriptor left for that."""
     with daemon.connect("gold") as client:
+        take(client)  # so it is accepted
         resource.prlimit(
             daemon.pid, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{daemon.pid}/fd").iterdir())), 4096)
         )
