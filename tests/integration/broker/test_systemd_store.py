@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from integration.broker.kept import kept_program
-from integration.watch.systemd import Systemd
+from integration.watch.systemd import Systemd, booted
 from lab import HostSpec, Lab, LabSpec
-from lab.errors import LabError
 from lab.packages import install
 from lab.process import PATIENCE, say, wait_for
 
@@ -70,15 +69,8 @@ class Kept:
 @pytest.fixture(scope="module")
 def systemd(boot_lab: Callable[[LabSpec], Lab]) -> Iterator[Systemd]:
     install(["systemd"], say)
-    try:
-        systemd = Systemd(boot_lab(SPEC).host("booted"))
-    except LabError as error:
-        pytest.skip(str(error))
-    try:
-        systemd.wait()
+    with booted(boot_lab(SPEC).host("booted")) as systemd:
         yield systemd
-    finally:
-        systemd.kill()
 
 
 @pytest.fixture

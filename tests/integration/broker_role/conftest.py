@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from integration.watch.systemd import Systemd
+from integration.watch.systemd import Systemd, booted
 from lab import HostSpec, HwRng, Lab, LabSpec
-from lab.errors import LabError
 from lab.packages import install
 from lab.process import say
 
@@ -25,12 +24,5 @@ def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
 
 @pytest.fixture(scope="module")
 def systemd(lab: Lab) -> Iterator[Systemd]:
-    try:
-        systemd = Systemd(lab.host("booted"))
-    except LabError as error:
-        pytest.skip(str(error))
-    try:
-        systemd.wait()
+    with booted(lab.host("booted")) as systemd:
         yield systemd
-    finally:
-        systemd.kill()

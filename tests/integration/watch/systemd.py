@@ -9,8 +9,10 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from lab import Host
 from lab.errors import LabError
 from lab.process import PATIENCE, wait_for
@@ -101,3 +103,17 @@ class Systemd:
         except OSError:
             return False
         return True
+
+
+@contextlib.contextmanager
+def booted(host: Host) -> Iterator[Systemd]:
+    """systemd on a lab host until the end of the block; who needs it is skipped where the machine has no cgroup2."""
+    try:
+        systemd = Systemd(host)
+    except LabError as error:
+        pytest.skip(str(error))
+    try:
+        systemd.wait()
+        yield systemd
+    finally:
+        systemd.kill()

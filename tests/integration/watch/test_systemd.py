@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from integration.role.conftest import Fleet
-from integration.watch.systemd import PORT, Systemd
+from integration.watch.systemd import PORT, Systemd, booted
 from lab import Lab
-from lab.errors import LabError
 from lab.process import wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -30,15 +29,8 @@ OPTIONS = ("--limit", "booted", "-e", f"ansible_port={PORT}")
 
 @pytest.fixture(scope="module")
 def systemd(lab: Lab) -> Iterator[Systemd]:
-    try:
-        systemd = Systemd(lab.host("booted"))
-    except LabError as error:
-        pytest.skip(str(error))
-    try:
-        systemd.wait()
+    with booted(lab.host("booted")) as systemd:
         yield systemd
-    finally:
-        systemd.kill()
 
 
 @pytest.fixture
