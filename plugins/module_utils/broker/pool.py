@@ -109,8 +109,10 @@ class Pool:
         readers = [source.reader for source in self._sources if source.reader]
         for reader in readers:
             reader.start()
-        if readers or self._serving is None:
-            threading.Thread(target=self._look_after, args=(readers,), name="look", daemon=True).start()
+        # Seen here, not by the thread: the kernel's generator may be ready before that has begun.
+        early = any(source.reader is None and source.state == STARTING for source in self._used)
+        if readers or early:
+            threading.Thread(target=self._look_after, args=(readers, early), name="look", daemon=True).start()
 
     # The hot path
 
@@ -258,14 +260,13 @@ class Pool:
                 except BlockingIOError:
                     pass  # enough was said
 
-    def _look_after(self, readers: List[Reader]) -> None:
-        """A thread: notice reads that do not come back, and that the kernel's generator has become ready."""
-        ready = kernel_random(1) is not None
-        while not self._closed.wait(self._timing.look if ready else _SOON):
-            if not ready and kernel_random(1) is not None:
-                ready = True
+    def _look_after(self, readers: List[Reader], early: bool) -> None:
+        """A thread: notice reads that do not come back, and the end of ``early``: the kernel's generator is ready."""
+        while not self._closed.wait(_SOON if early else self._timing.look):
+            if early and kernel_random(1) is not None:
+                early = False
                 self._post()
-            if ready and not readers:
+            if not early and not readers:
                 return
             now = time.monotonic()
             for reader in readers:

@@ -334,6 +334,16 @@ def test_before_the_kernels_generator_is_ready(pools: Pools, monkeypatch: pytest
     assert len(one.take(64)) == 64
 
 
+def test_the_kernels_generator_becomes_ready_before_anybody_looks_again(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([None])
+    monkeypatch.setattr(pool, "kernel_random", lambda size: next(answers, os.urandom(size)))
+    one = pools.new(GETRANDOM)
+    assert states(one)["getrandom"] == "starting"
+    pools.state(one, "getrandom", "serving")
+
+
 def test_the_kernels_generator_can_be_tested_too(pools: Pools) -> None:
     one = pools.new(SourceConfig("/dev/urandom", "hardware"))
     pools.take(one, 100_000)
