@@ -23,6 +23,8 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env --set-home en
 PYTEST = $(BIN)/pytest -q --junitxml=.cache/junit/$@.xml
 # Half of the time these wait for guests, so two at a time, whatever the machine: each has hypervisors of its own.
 SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile
+# Which tests failed; not where other tests remember it, since root's files would be in its owner's way there.
+REMEMBERING := --override-ini=cache_dir=.cache/integration
 MADE := .venv .cache .collections .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/build tests/output \
   fleet-rng-*.tar.gz
 SHIPPED := plugins/modules plugins/module_utils
@@ -64,7 +66,8 @@ docs: $(READY)  ## Build the documentation of modules and roles as HTML, in docs
 ## Checks
 
 LINTERS := lint-python lint-shipped lint-yaml lint-shell lint-docs lint-changelog lint-ansible
-.PHONY: test check lint $(LINTERS) types unit sanity ansible-units oldest packaging page integration molecule format
+.PHONY: test check lint $(LINTERS) types unit sanity ansible-units oldest packaging page
+.PHONY: integration integration-again molecule format
 test: $(READY)  ## Run everything: check, packaging, ansible-test, integration, Molecule (root; about fifty minutes)
 	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging page oldest sanity ansible-units integration molecule
 
@@ -99,7 +102,7 @@ types: $(READY)  ## mypy --strict
 	mypy
 
 unit: $(READY)  ## Unit tests with pytest
-	$(PYTEST) tests/unit
+	$(PYTEST) --numprocesses=auto tests/unit
 
 sanity: $(READY)  ## ansible-test sanity, in a copy of the tree (minutes when cold)
 	$(BIN)/python tests/tools/ansible_test.py sanity
@@ -108,7 +111,8 @@ ansible-units: $(READY)  ## ansible-test units: the unit tests as Ansible's own 
 	$(BIN)/python tests/tools/ansible_test.py units
 
 oldest: $(OLDEST) $(TREE)  ## Unit tests and packaging with the oldest ansible-core that is supported
-	PATH="$(CURDIR)/.cache/oldest/bin:$$PATH" pytest -q --junitxml=.cache/junit/$@.xml tests/unit tests/packaging
+	PATH="$(CURDIR)/.cache/oldest/bin:$$PATH" pytest -q --junitxml=.cache/junit/$@.xml --numprocesses=auto \
+	  tests/unit tests/packaging
 
 packaging: $(READY)  ## Build the collection, install it, and use it from there
 	$(PYTEST) tests/packaging
@@ -119,7 +123,10 @@ page: $(READY)  ## Check the report's page, and use it in a headless browser (in
 	$(PYTEST) tests/page
 
 integration: $(READY)  ## Real libvirt daemons and running guests (root; installs their packages)
-	$(AS_ROOT) $(PYTEST) $(SIDE_BY_SIDE) -p no:cacheprovider tests/integration
+	$(AS_ROOT) $(PYTEST) $(SIDE_BY_SIDE) $(REMEMBERING) tests/integration
+
+integration-again: $(READY)  ## Of the integration tests those that failed the last time, one after the other (root)
+	$(AS_ROOT) $(PYTEST) $(REMEMBERING) --last-failed --last-failed-no-failures=none tests/integration
 
 molecule: $(READY)  ## The Molecule scenarios, on hypervisors of their own (root)
 	$(AS_ROOT) $(BIN)/molecule test --all
