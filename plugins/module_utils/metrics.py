@@ -23,6 +23,7 @@ MOST_GUESTS = 10000  # of one hypervisor with samples of their own; the rest is 
 STATES = ("present", "absent", "unmanaged", "refused", "unknown")
 VERDICTS = ("verified", "failed", "waiting", "unproven", "off", "unmanaged")
 _TOO_MUCH = 2**64
+_BROKER_SOCKETS = "egd+unix:/run/virtrngd/"  # what its guests' sources begin with
 
 Labels = Tuple[Tuple[str, str], ...]
 Value = Optional[float]
@@ -66,6 +67,7 @@ FAMILIES = (
     Family("guests", "Guests of the hypervisor, by the state that their policy asks for."),
     Family("guests_verdict", "Guests of the hypervisor, by the verdict of their verification."),
     Family("guests_needing_restart", "Guests that have their wanted RNG only after a restart."),
+    Family("guests_on_broker", "Guests with an RNG on a socket of the host's entropy broker, in their config or live."),
     Family("guests_unlisted", "Guests that have no samples of their own: too many of them, or not distinct."),
     Family("findings", "Findings about the hypervisor and its guests, by id."),
     Family("guest_running", "Whether the guest runs."),
@@ -182,6 +184,7 @@ def _counts(own: Labels, guests: List[Mapping[str, Any]]) -> Iterator[Tuple[str,
     verdicts = Counter(guest["verdict"] for guest in guests if guest.get("verdict") in VERDICTS)
     for verdict in VERDICTS if verdicts else ():
         yield "guests_verdict", own + (("verdict", verdict),), verdicts[verdict]
+    yield "guests_on_broker", own, sum(map(_on_broker, guests))
     waiting = [_needs_restart(guest) for guest in guests]
     if any(value is not None for value in waiting):
         yield "guests_needing_restart", own, sum(value or 0 for value in waiting)
@@ -215,6 +218,12 @@ def _needs_restart(guest: Mapping[str, Any]) -> Value:
     outcome = _mapping(guest.get("outcome"))
     layers = [outcome.get(layer) for layer in ("config", "live")]
     return float("needs_restart" in layers) if any(layers) else None
+
+
+def _on_broker(guest: Mapping[str, Any]) -> bool:
+    seen = _mapping(guest.get("after") or guest.get("before"))
+    devices = (_mapping(device) for layer in ("config", "live") for device in _list(seen.get(layer)))
+    return any(str(device.get("source")).startswith(_BROKER_SOCKETS) for device in devices)
 
 
 def _quota(devices: Sequence[Any]) -> Value:

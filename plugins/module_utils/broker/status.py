@@ -208,6 +208,7 @@ _FAMILIES = (
     ("info", "The daemon's version; always 1.", "", False),
     ("start_time_seconds", "When the daemon was started, in Unix time; a restart in place does not change it.",
      "seconds", False),
+    ("last_update_timestamp_seconds", "When these samples were taken, in Unix time.", "seconds", False),
     ("restarts", "Restarts in place, which keep all connections.", "", True),
     ("rate_bytes_per_second", "What the whole host may draw; +Inf without a limit.", "bytes_per_second", False),
     ("clients", "Connections of guests.", "", False),
@@ -247,6 +248,7 @@ def openmetrics(status: Mapping[str, Any]) -> str:
 def _samples(status: Mapping[str, Any]) -> Iterator[Sample]:
     yield "info", (("version", str(status["version"])),), 1
     yield "start_time_seconds", (), status["started"]
+    yield "last_update_timestamp_seconds", (), status["updated"]
     yield "rate_bytes_per_second", (), _limit(status["rate"])
     for name in ("restarts", "clients", "refused", "protocol_errors"):
         yield name, (), status[name]

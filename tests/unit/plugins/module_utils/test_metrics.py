@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils import metrics
+from ansible_collections.fleet.rng.plugins.module_utils.broker.config import DIRECTORY
 from ansible_collections.fleet.rng.plugins.module_utils.metrics import render
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -93,6 +94,7 @@ def test_a_hypervisor() -> None:
         ("host_budget_bytes_per_second", hv1): 10_000,
         ("host_promised_bytes_per_second", hv1): 4096,
         **{("guests", (*hv1, ("state", state))): 0 for state in metrics.STATES},
+        ("guests_on_broker", hv1): 0,
         ("guests_unlisted", hv1): 0,
         ("findings", (*hv1, ("id", "RNG014"), ("severity", "info"))): 1,
     }
@@ -135,6 +137,21 @@ def test_what_a_host_says_of_its_broker(broker: dict[str, Any] | None, expected:
     samples = read(render([host(rng={"kernel": {}, "broker": broker}, kind="libvirt")]))
     found = {name: value for (name, dummy), value in samples.items() if name.startswith("host_broker_")}
     assert {name.removeprefix("host_broker_"): value for name, value in found.items()} == expected
+
+
+def test_guests_on_the_broker_are_counted_wherever_their_device_is() -> None:
+    gold = {**DEVICE, "source": f"egd+unix:{DIRECTORY}/gold.sock"}
+    other = {**DEVICE, "source": "egd+unix:/run/egd.sock"}
+    guests = [
+        guest("both", before={"config": [gold], "live": [DEVICE, gold]}),
+        guest("config", before={"config": [gold], "live": None}),
+        guest("live", before={"config": [DEVICE], "live": [gold]}),
+        guest("left it", before={"config": [gold], "live": [gold]}, after={"config": [DEVICE], "live": [DEVICE]}),
+        guest("other", before={"config": [other], "live": None}),
+        guest("unreadable", before={"config": None, "live": None}),
+    ]
+    assert values(render([host(*guests, kind="libvirt")]), "guests_on_broker") == {(): 3}
+    assert values(render([host(error="unreachable")]), "guests_on_broker") == {}
 
 
 def test_the_source_of_a_broker_is_named() -> None:

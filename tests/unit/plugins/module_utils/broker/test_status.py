@@ -187,6 +187,7 @@ def test_the_metrics() -> None:
     assert read(openmetrics(made(client(waiting_since=98.75)))) == {
         ("info", (("version", "0.1.0"),)): 1,
         ("start_time_seconds", ()): 1795262400.123,
+        ("last_update_timestamp_seconds", ()): 1795262500.988,
         ("restarts_total", ()): 3,
         ("rate_bytes_per_second", ()): 4096,
         ("clients", ()): 1,
@@ -229,6 +230,7 @@ def test_counters_and_units_are_declared() -> None:
     assert kinds["class_bytes"] == ("counter", "bytes")
     assert kinds["refused"] == ("counter", "")
     assert kinds["class_rate_bytes_per_second"] == ("gauge", "bytes_per_second")
+    assert kinds["last_update_timestamp_seconds"] == ("gauge", "seconds")
     assert kinds["guest_waiting_seconds"] == ("gauge", "seconds")
     assert all(one.documentation.endswith(".") for one in families.values())
 
