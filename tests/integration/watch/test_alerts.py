@@ -28,7 +28,10 @@ READY = f"host_crng_ready{{{HOST}}}"
 BUDGET = f"host_budget_bytes_per_second{{{HOST}}}"
 PROMISED = f"host_promised_bytes_per_second{{{HOST}}}"
 UNLISTED = f"guests_unlisted{{{HOST}}}"
+BROKER = f"host_broker_running{{{HOST}}}"
+ON_BROKER = f"guests_on_broker{{{HOST}}}"
 FAILED = f'guests_verdict{{{HOST}, verdict="failed"}}'
+BROKER_MISSING = "FleetRngBrokerMissing"
 NOT_OBSERVED, UNCLEAR = "FleetRngHypervisorNotObserved", "FleetRngHypervisorUnclear"
 NEVER, ALWAYS = "0x600", "1x600"  # a sample every five minutes, for two days
 WITHOUT_LIMIT = "Inf+0x600"
@@ -42,6 +45,7 @@ SOUND = {
     BUDGET: "4096x600",
     PROMISED: "4096x600",
     UNLISTED: NEVER,
+    ON_BROKER: NEVER,
     FAILED: NEVER,
     RUNNING: ALWAYS,
     CONFIG: ALWAYS,
@@ -112,6 +116,21 @@ CASES = (
         "20m",
         "FleetRngErrorFinding",
         f'{HOST}, id="RNG010"',
+        severity="critical",
+    ),
+    Case("guests of a broker that serves", {ON_BROKER: "3x600", BROKER: ALWAYS}, "40h"),
+    Case("a broker without guests that hangs", {BROKER: NEVER, finding("RNG022", "error"): ALWAYS}, "40h"),
+    Case(
+        "guests of a broker that hangs",
+        {ON_BROKER: "3x600", BROKER: NEVER, finding("RNG022", "error"): ALWAYS},
+        *("10m", "20m", BROKER_MISSING),
+        severity="critical",
+    ),
+    Case("no broker", {ON_BROKER: "3x600"}, "10m", "20m", BROKER_MISSING, severity="critical"),
+    Case(
+        "a broker without a source",
+        {ON_BROKER: "3x600", BROKER: ALWAYS, finding("RNG024", "error"): ALWAYS},
+        *("10m", "20m", "FleetRngErrorFinding", f'{HOST}, id="RNG024"'),
         severity="critical",
     ),
     Case("no RNG", {CONFIG: NEVER, LIVE: NEVER}, "55m", "65m", "FleetRngGuestWithoutRng", GUEST),
