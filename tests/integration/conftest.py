@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))  # where the lab is
 
 from lab import Lab, LabSpec
+from lab.packages import download
+from lab.process import PATIENCE
+
+CACHE = Path(__file__).parents[2] / ".cache"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,3 +53,28 @@ def boot_lab(request: pytest.FixtureRequest) -> Iterator[object]:
     yield boot
     for lab in labs:
         lab.down()
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Callable[..., str]:
+    """Prometheus' own checker: a function that runs it and returns what it printed.
+
+    Unpacked, not installed: the package starts a server.
+    """
+    program = shutil.which("promtool")
+    if program is None:
+        unpacked = CACHE / "promtool" / "usr" / "bin" / "promtool"
+        if not unpacked.exists():
+            unpacked.parent.mkdir(parents=True, exist_ok=True)
+            # Tests run side by side: it is there as a whole, or not.
+            with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
+                download(["prometheus"], Path(fresh) / "files")
+                (Path(fresh) / "files" / "usr" / "bin" / "promtool").replace(unpacked)
+        program = str(unpacked)
+
+    def run(*arguments: str | Path) -> str:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
