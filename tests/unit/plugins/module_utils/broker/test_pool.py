@@ -24,7 +24,6 @@ from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.plugins.module_utils.health import NO_FAILURE, NOT_RUN
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.broker.pools import (
     NOISE,
-    PATIENCE,
     SOON,
     Pipe,
     Pools,
@@ -42,7 +41,7 @@ def pools() -> Iterator[Pools]:
     for one in here.all:
         one.close()
     for thread in set(threading.enumerate()) - before:
-        thread.join(PATIENCE)
+        thread.join(60)
         assert not thread.is_alive(), "a thread did not end"
 
 
@@ -116,7 +115,7 @@ def test_a_reader_hears_of_room_while_bytes_are_taken(
     pools.until(one, lambda: one.available == AHEAD)
     for at in range(0, AHEAD, 64):
         assert one.take(64) == NOISE[at : at + 64]
-    assert select.select([one], [], [], PATIENCE)[0]
+    assert select.select([one], [], [], 60)[0]
 
 
 def test_all_that_stay_cut_off_can_be_tried_again(pools: Pools, pipes: tuple[Pipe, Pipe]) -> None:
@@ -326,17 +325,14 @@ def test_before_the_kernels_generator_is_ready(pools: Pools, monkeypatch: pytest
     monkeypatch.setattr(pool, "kernel_random", lambda size: os.urandom(size) if ready.is_set() else None)
     one = pools.new(GETRANDOM)
     one.refill()
-    assert (one.available, states(one)["getrandom"]) == (0, "starting")
+    assert (one.available, one.wake(), states(one)["getrandom"]) == (0, [], "starting")
     assert one.status()[0]["why"] == "the kernel's generator is not ready yet"
-    assert one.wake() == []
     ready.set()
     pools.state(one, "getrandom", "serving")
     assert len(one.take(64)) == 64
 
 
-def test_the_kernels_generator_becomes_ready_before_anybody_looks_again(
-    pools: Pools, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_generator_is_ready_before_anybody_looks_again(pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([None])
     monkeypatch.setattr(pool, "kernel_random", lambda size: next(answers, os.urandom(size)))
     one = pools.new(GETRANDOM)
