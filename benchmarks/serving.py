@@ -143,6 +143,7 @@ class Broker(Server):
             ],
             "clients": 8192,
             "clients_per_socket": 8192,
+            "clients_per_process": 8192,
             "control": str(self._control),
             "status_file": None,
             **keys,

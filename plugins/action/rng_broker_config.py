@@ -26,6 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "socket_group": {"type": "str"},
     "clients": {"type": "int"},
     "clients_per_socket": {"type": "int"},
+    "clients_per_process": {"type": "int"},
     "control_mode": {"type": "str"},
     "control_group": {"type": "str"},
     "metrics_file": {"type": "str"},

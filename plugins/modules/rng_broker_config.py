@@ -77,6 +77,10 @@ options:
     description:
       - How many connections it takes at each socket. Its default is 1024.
     type: int
+  clients_per_process:
+    description:
+      - How many connections it takes of one process, at all sockets together. Its default is 16.
+    type: int
   control_mode:
     description:
       - The mode of the control socket, as octal digits in quotes. The daemon's default is V(0660).

@@ -73,7 +73,7 @@ BROKER, BROKER_PREFIX = "broker", "rng_broker_"
 BROKER_FIELDS = (
     *("rate", "ceil", "burst", "priority", "host_rate", "classes"),
     *("state", "sources", "when_failing", "conditioning", "accept_entropy", "socket_group", "clients"),
-    *("clients_per_socket", "user", "metrics_file", "service", "become"),
+    *("clients_per_socket", "clients_per_process", "user", "metrics_file", "service", "become"),
     *("guests", "hypervisors", "python", "apparmor", "disconnect", "timeout"),
 )
 KNOWN_VARIABLES = (

@@ -85,6 +85,7 @@ class Config:
     socket_group: Optional[str]
     clients: int
     clients_per_socket: int
+    clients_per_process: int
     control: str
     control_mode: int
     control_group: Optional[str]
@@ -138,6 +139,7 @@ def _config(reader: Given) -> Config:
         socket_group=reader.group("socket_group"),
         clients=reader.number("clients", 4096, 1, 10**6),
         clients_per_socket=reader.number("clients_per_socket", 1024, 1, 10**6),
+        clients_per_process=reader.number("clients_per_process", 16, 1, 10**6),
         control=str(
             reader.take(
                 "control",

@@ -19,6 +19,8 @@ from .config import Config, ListenerConfig
 from .listener import Listener, ListenError, open_socket, permit, remove
 from .log import Log
 from .notify import Notifier
+from .peer import holder_at
+from .places import shown
 from .server import Server
 
 ACCEPTS = 64  # connections that are taken of a socket in one pass
@@ -139,9 +141,10 @@ class Gates:
                 self._server.unwatch(listener.fd)
                 self._paused.append(listener)
                 return
-            if len(self._server.clients) >= self._config.clients or listener.clients >= listener.most_clients:
+            why = self._refusal(listener, sock)
+            if why:
                 self.refused += 1
-                self._log.warning("refused", socket=listener.address, clients=listener.clients, why="too many clients")
+                self._log.warning("refused", socket=listener.address, clients=listener.clients, why=why)
                 sock.close()
                 continue
             with contextlib.suppress(OSError):
@@ -152,3 +155,12 @@ class Gates:
                 sock.close()
                 continue
             self._notifier.store(client.name, client.fd)
+
+    def _refusal(self, listener: Listener, sock: socket.socket) -> str:
+        """Why a connection is not taken; empty when it is. The guest's name is not looked for: that costs more."""
+        if len(self._server.clients) >= self._config.clients or listener.clients >= listener.most_clients:
+            return "too many clients"
+        holder = holder_at(sock)
+        if self._server.places.held(holder) >= self._config.clients_per_process:
+            return f"{shown(holder)} has too many connections"
+        return ""

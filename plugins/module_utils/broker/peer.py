@@ -12,9 +12,10 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from ..text import printable
+from .places import holder_of
 
 PROC = "/proc"
 LABEL_LIMIT = 100  # characters
@@ -42,8 +43,18 @@ def peer_of(connection: socket.socket, guest: Optional[str] = None) -> Peer:
     if connection.family != socket.AF_UNIX:
         host, port = connection.getpeername()[:2]
         return Peer(printable(guest or f"{host}:{port}", LABEL_LIMIT))
-    pid, uid, gid = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    pid, uid, gid = _credentials(connection)
     return Peer(printable(guest, LABEL_LIMIT) if guest else label(pid), pid, uid, gid)
+
+
+def holder_at(connection: socket.socket) -> Optional[int]:
+    """Who has a place with this connection, as ``places.holder_of`` says, without a look at its command line."""
+    return holder_of(*_credentials(connection)[:2]) if connection.family == socket.AF_UNIX else None
+
+
+def _credentials(connection: socket.socket) -> Tuple[int, int, int]:
+    pid, uid, gid = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid, uid, gid
 
 
 def label(pid: int) -> str:

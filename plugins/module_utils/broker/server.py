@@ -28,6 +28,7 @@ from .listener import Listener
 from .log import Log
 from .notify import Notifier
 from .peer import Peer
+from .places import Places
 from .pool import Pool
 from .tree import Tree
 
@@ -52,6 +53,7 @@ class Server:
         self.pool = pool
         self.accept_entropy = accept_entropy
         self.clients: Dict[int, Client] = {}
+        self.places = Places()
         self.protocol_errors = 0
         self._log = log
         self._notifier = notifier
@@ -96,6 +98,7 @@ class Server:
         self._epoll.register(client.fd, _IN | (select.EPOLLOUT if out else 0))
         self._fresh.add(client.fd)
         listener.clients += 1
+        self.places.take(client.holder)
         self.clients[client.fd] = client
         self._owes(client, bool(out))
         return client
@@ -358,6 +361,7 @@ class Server:
         self._slow.pop(client.fd, None)
         client.asking = False
         client.listener.clients -= 1
+        self.places.leave(client.holder)
         self.tree.leave(client.flow)
         self._epoll.unregister(client.fd)
         with contextlib.suppress(OSError):  # it ends here, also where systemd keeps a copy

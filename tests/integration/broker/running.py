@@ -51,6 +51,7 @@ class Broker:
             "classes": [{"name": name, "sockets": [str(self.socket(name))]} for name in classes],
             "control": str(self.run / "control.sock"),
             "status_file": None,
+            "clients_per_process": 4096,  # the tests are many clients in one process
             **settings,
         }
         self.configure()

@@ -86,6 +86,7 @@ def broker(tmp_path: Path, address: str) -> Iterator[Supervisor]:
         "classes": [{"name": "gold", "rate": 64, "sockets": [address]}],
         "control": str(tmp_path / "control.sock"),
         "status_file": None,
+        "clients_per_process": CLIENTS + 2,
     }
     config.write_text(json.dumps(document))
     with Supervisor([program, "--config", config], {"PATH": "/usr/bin:/bin"}, watchdog=10) as supervisor:

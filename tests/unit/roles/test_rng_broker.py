@@ -90,7 +90,9 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert {name: option["default"] for name, option in options.items()} == DEFAULTS
 
 
-@pytest.mark.parametrize("key", ["when_failing", "conditioning", "accept_entropy", "clients", "clients_per_socket"])
+@pytest.mark.parametrize(
+    "key", ["when_failing", "conditioning", "accept_entropy", "clients", "clients_per_socket", "clients_per_process"]
+)
 def test_defaults_are_those_of_the_daemon(key: str) -> None:
     assert DEFAULTS[f"rng_broker_{key}"] == getattr(parse('{"classes": [{"name": "a"}]}'), key)
 
@@ -185,6 +187,8 @@ def test_defaults_are_within_their_bounds() -> None:
         ("clients", 100001),
         ("clients_per_socket", 0),
         ("clients_per_socket", 100001),
+        ("clients_per_process", 0),
+        ("clients_per_process", 100001),
         ("timeout", 601),
     ],
 )

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.fleet.rng.plugins.module_utils.broker.config import ClassConfig, SourceConfig, parse
 from ansible_collections.fleet.rng.plugins.module_utils.broker.gates import Gates
@@ -25,7 +26,9 @@ QEMU = b"\x02\x40"
 class Broker:
     """A server with one class, and clients of it. Turns are made here, so that nothing depends on a clock."""
 
-    def __init__(self, directory: Path, rate: int | None = None, burst: int = 512, clients: int = 4096) -> None:
+    def __init__(
+        self, directory: Path, rate: int | None = None, burst: int = 512, clients: int = 4096, each: int = 4096
+    ) -> None:
         log = os.open(directory / "log", os.O_CREAT | os.O_WRONLY)
         self.pool = Pool([SourceConfig("getrandom", "none")])
         classes = [ClassConfig("gold", rate=rate or 64, ceil=rate, burst=burst)]
@@ -34,10 +37,13 @@ class Broker:
         self.gates = Gates(self.server, Notifier({}), Log(log))
         self.path = str(directory / "gold.sock")
         one = {"name": "gold", "sockets": [self.path]}
-        self.gates.arrange(parse(json.dumps({"classes": [one], "clients_per_socket": clients})), {})
+        self.arrange(classes=[one], clients_per_socket=clients, clients_per_process=each)
         self.listener = self.gates.listeners[self.path]
         self._clients: list[socket.socket] = []
         self._log = log
+
+    def arrange(self, **settings: Any) -> None:
+        self.gates.arrange(parse(json.dumps(settings)), {})
 
     def connect(self) -> socket.socket:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -62,9 +68,12 @@ class Broker:
         for client in self._clients:
             client.close()
         self.turn(2)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close what is its own, and leave the connections to somebody else."""
         self.pool.close()
-        if self.listener.sock:
-            self.listener.sock.close()
+        self.arrange(classes=[])
         os.close(self._log)
 
 

@@ -33,6 +33,7 @@ KEYS = [
     "socket_group",
     "clients",
     "clients_per_socket",
+    "clients_per_process",
     "control",
     "control_mode",
     "control_group",
@@ -59,12 +60,8 @@ def test_an_empty_object_is_a_broker_without_classes() -> None:
     assert (config.rate, config.classes, config.listeners) == (None, (), ())
     assert config.sources == (SourceConfig("getrandom", "none"),)
     assert (config.when_failing, config.conditioning, config.accept_entropy) == ("fallback", True, False)
-    assert (config.socket_mode, config.socket_group, config.clients, config.clients_per_socket) == (
-        0o660,
-        None,
-        4096,
-        1024,
-    )
+    assert (config.socket_mode, config.socket_group) == (0o660, None)
+    assert (config.clients, config.clients_per_socket, config.clients_per_process) == (4096, 1024, 16)
     assert (config.control, config.control_mode) == ("/run/virtrngd/control.sock", 0o660)
     assert (config.control_group, config.status_file, config.metrics_file) == (
         None,
@@ -90,6 +87,7 @@ def test_what_is_said_is_kept() -> None:
         "socket_group": "kvm",
         "clients": 9,
         "clients_per_socket": 3,
+        "clients_per_process": 2,
         "control": "/c",
         "control_mode": "0606",
         "control_group": "adm",
@@ -115,7 +113,8 @@ def test_what_is_said_is_kept() -> None:
     )
     rest = (config.rate, config.when_failing, config.conditioning, config.accept_entropy, config.clients)
     assert rest == (4096, "wait", False, True, 9)
-    assert (config.socket_mode, config.control_mode, config.clients_per_socket) == (0o600, 0o606, 3)
+    assert (config.socket_mode, config.control_mode) == (0o600, 0o606)
+    assert (config.clients_per_socket, config.clients_per_process) == (3, 2)
     assert (config.socket_group, config.control_group) == ("kvm", "adm")
     assert (config.control, config.status_file, config.metrics_file) == ("/c", None, "/m")
 
