@@ -85,7 +85,7 @@ class Supervisor:
         self._directory = tempfile.TemporaryDirectory(prefix="fleet-rng-supervisor-")
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = ""
-        self._held = self._ended = False
+        self._held = self._ended = self._deaf = False
         self._due = self._alive = 0.0
         self._lock = threading.RLock()
         self._epoll = select.epoll()
@@ -169,9 +169,14 @@ class Supervisor:
     @contextmanager
     def deaf(self) -> Iterator[None]:
         """Do not listen to the process, as a systemd does that is busy: after a few messages it takes no more."""
-        self._epoll.modify(self._notify, 0)
+        with self._lock:
+            self._deaf = True
+            self._epoll.modify(self._notify, 0)
         yield
-        self._epoll.modify(self._notify, select.EPOLLIN)
+        with self._lock:
+            self._deaf = False
+            self._alive = time.monotonic()  # what it said meanwhile is not heard yet
+            self._epoll.modify(self._notify, select.EPOLLIN)
 
     def stop(self) -> None:
         """End the process as systemd stops a service, and forget what is stored."""
@@ -216,10 +221,12 @@ class Supervisor:
                 self._due = now + PAUSE
             elif self._ended and now > self._due:
                 self._process.kill()
-            elif self.watchdog and self.ready and now > self._alive + self.watchdog:
-                self._process.send_signal(signal.SIGABRT)
-                self._process.send_signal(signal.SIGCONT)  # it may hang because somebody stopped it
-                self._alive = now + TERM_TIMEOUT
+            elif self.watchdog and self.ready and not self._deaf and now > self._alive + self.watchdog:
+                self._listen()  # it may be this thread that is late
+                if now > self._alive + self.watchdog:
+                    self._process.send_signal(signal.SIGABRT)
+                    self._process.send_signal(signal.SIGCONT)  # it may hang because somebody stopped it
+                    self._alive = now + TERM_TIMEOUT
         elif not self._held and not self._ended and now >= self._due:
             self._start()
 
@@ -245,7 +252,6 @@ class Supervisor:
                 env=environ,
                 pass_fds=fds,
             )
-        self._alive = time.monotonic()
         self.starts += 1
 
     def _listen(self) -> None:
@@ -282,6 +288,7 @@ class Supervisor:
         name = said.get("FDNAME", "stored")
         if "READY" in said:
             self.ready, self.reloading = True, False
+            self._alive = time.monotonic()  # from now on signs of life are waited for
         self.reloading |= "RELOADING" in said
         self.stopping |= "STOPPING" in said
         self.status = said.get("STATUS", self.status)

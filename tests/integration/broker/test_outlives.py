@@ -78,7 +78,8 @@ def address(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def broker(tmp_path: Path, address: str) -> Iterator[Supervisor]:
+def broker(tmp_path: Path, address: str, request: pytest.FixtureRequest) -> Iterator[Supervisor]:
+    """Its parameter is the watchdog's time, in seconds."""
     program, config = tmp_path / "virtrngd", tmp_path / "virtrngd.json"
     program.write_text(bundle(MODULE_UTILS, "broker.main", "virtrngd", "0"))
     program.chmod(0o755)
@@ -89,7 +90,8 @@ def broker(tmp_path: Path, address: str) -> Iterator[Supervisor]:
         "clients_per_process": CLIENTS + 2,
     }
     config.write_text(json.dumps(document))
-    with Supervisor([program, "--config", config], {"PATH": "/usr/bin:/bin"}, watchdog=10) as supervisor:
+    watchdog = getattr(request, "param", 60)
+    with Supervisor([program, "--config", config], {"PATH": "/usr/bin:/bin"}, watchdog=watchdog) as supervisor:
         yield supervisor
         assert supervisor.faults == []
         assert '"level": "error"' not in supervisor.errors
@@ -124,6 +126,7 @@ def test_upgrades_lose_nothing(broker: Supervisor, clients: Clients) -> None:
     clients.all_go_on()
 
 
+@pytest.mark.parametrize("broker", [10], indirect=True, ids=["watched"])
 def test_a_hung_broker_is_replaced(broker: Supervisor, clients: Clients) -> None:
     broker.kill(signal.SIGSTOP)
     broker.wait_ready(2)

@@ -77,9 +77,9 @@ def test_what_hangs_up_is_dropped(kept: Supervisor, address: str) -> None:
 
 
 def test_a_hung_program_is_replaced(program: Path, address: str) -> None:
-    with Supervisor([program], {"KEPT": address}, watchdog=1.0) as kept, connect(address) as client:
+    with Supervisor([program], {"KEPT": address}, watchdog=4.0) as kept, connect(address) as client:
         client.sendall(b"x")
-        wait_for("some signs of life", lambda: kept.signs > 3)
+        wait_for("some signs of life", lambda: kept.signs > 2)
         assert kept.exit_codes == []
         kept.kill(signal.SIGSTOP)
         kept.wait_ready(2)
@@ -129,4 +129,4 @@ def test_the_end(program: Path, address: str) -> None:
         assert kept.exit_codes == [-signal.SIGTERM]
         assert client.recv(1) == b""  # nobody holds the other end
         assert kept.store == []
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before

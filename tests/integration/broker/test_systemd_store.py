@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -18,16 +19,17 @@ from lab.process import PATIENCE, say, wait_for
 
 SPEC = LabSpec((HostSpec("booted", kind="none"),))
 
-PROGRAM, ADDRESS = "/usr/local/sbin/kept", "/run/kept.sock"
+PROGRAM, ADDRESS, HOLD = "/usr/local/sbin/kept", "/run/kept.sock", "/run/kept.hold"
 UNIT = "kept.service"
 UNIT_FILE = f"""\
 [Service]
 Type=notify
+ExecStartPre=/bin/sh -c 'while [ -e {HOLD} ]; do sleep 0.05; done'
 ExecStart={PROGRAM}
 Environment=KEPT={ADDRESS}
 FileDescriptorStoreMax={{most}}
 Restart=on-failure
-RestartSec={{pause}}
+RestartSec=100ms
 WatchdogSec={{watchdog}}
 StartLimitIntervalSec=0
 """
@@ -51,6 +53,15 @@ class Kept:
         """Without systemd's help: it does not know of this before the process has ended."""
         self.systemd.check("kill", f"-{number}", str(self.pid))
 
+    @contextlib.contextmanager
+    def down(self) -> Iterator[None]:
+        """kill -9, and no other process before the end of the block."""
+        self.systemd.check("touch", HOLD)
+        self.kill(signal.SIGKILL)
+        wait_for("the crash", lambda: self.pid == 0)
+        yield
+        self.systemd.check("rm", HOLD)
+
     def says(self, status: str) -> None:
         wait_for(status, lambda: self.shows("StatusText") == status)
 
@@ -59,10 +70,11 @@ class Kept:
 
     def connect(self) -> socket.socket:
         """From outside: a path through systemd's own root leads to the same socket."""
-        (first,) = self.systemd.pids()
+        first = self.systemd.process()
+        assert first
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(PATIENCE)
-        client.connect(f"/proc/{first}/root{ADDRESS}")
+        client.connect(f"/proc/{first.pid}/root{ADDRESS}")
         return client
 
 
@@ -75,10 +87,10 @@ def systemd(boot_lab: Callable[[LabSpec], Lab]) -> Iterator[Systemd]:
 
 @pytest.fixture
 def start(systemd: Systemd) -> Iterator[Callable[..., Kept]]:
-    def begin(pause: float = 0.1, watchdog: float = 0, most: int = 100) -> Kept:
+    def begin(watchdog: float = 0, most: int = 100) -> Kept:
         systemd.host.write(PROGRAM, kept_program())
         systemd.check("chmod", "755", PROGRAM)
-        unit = UNIT_FILE.format(pause=pause, watchdog=watchdog, most=most)
+        unit = UNIT_FILE.format(watchdog=watchdog, most=most)
         systemd.host.write(f"/etc/systemd/system/{UNIT}", unit)
         systemd.check("systemctl", "daemon-reload")
         systemd.check("systemctl", "start", UNIT)
@@ -87,22 +99,21 @@ def start(systemd: Systemd) -> Iterator[Callable[..., Kept]]:
     yield begin
     systemd.run("systemctl", "stop", UNIT)
     systemd.run("systemctl", "reset-failed", UNIT)
-    systemd.check("rm", "-f", PROGRAM, ADDRESS, f"/etc/systemd/system/{UNIT}")
+    systemd.check("rm", "-f", PROGRAM, ADDRESS, HOLD, f"/etc/systemd/system/{UNIT}")
     systemd.check("systemctl", "daemon-reload")
 
 
 def test_kill_9_loses_no_connection_and_no_request(start: Callable[..., Kept]) -> None:
-    kept = start(pause=2)
+    kept = start()
     with kept.connect() as first, kept.connect() as second:
         first.sendall(b"before")
         kept.says("2 connections, 0 from before")
         kept.stores(3)
         old = kept.pid
-        kept.kill(signal.SIGKILL)
-        wait_for("the crash", lambda: kept.pid == 0)
-        second.sendall(b"meanwhile")
-        third = kept.connect()  # the listener is kept, too
-        third.sendall(b"new")
+        with kept.down():
+            second.sendall(b"meanwhile")
+            third = kept.connect()  # the listener is kept, too
+            third.sendall(b"new")
         kept.says("3 connections, 2 from before")
         assert kept.pid not in (0, old)
         assert kept.shows("NRestarts") == "1"
@@ -126,7 +137,7 @@ def test_without_a_store_connections_are_lost(start: Callable[..., Kept]) -> Non
 
 def test_a_hung_service_is_replaced(start: Callable[..., Kept]) -> None:
     """By systemd's watchdog, which the program is to calm for as long as it works."""
-    kept = start(watchdog=3)
+    kept = start(watchdog=10)
     with kept.connect() as client:
         client.sendall(b"before")
         kept.says("1 connections, 0 from before")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from lab import Host
 from lab.errors import LabError
-from lab.process import PATIENCE, wait_for
+from lab.process import PATIENCE, Process, wait_for
 
 BOOT = Path(__file__).parent / "inside" / "boot-systemd.sh"
 PORT = "2222"
@@ -44,34 +44,40 @@ class Systemd:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self._first: Process | None = None
 
     def wait(self) -> None:
         """Return when units can be started, with a journal and an SSH server of its own."""
         wait_for("systemd", self._up)
         self.check("systemctl", "start", "systemd-journald.socket", "systemd-journald.service")
         self.check(*SSHD)
+        # It goes to the background before it listens.
+        wait_for("its SSH server", lambda: self.run("test", "-s", "/run/sshd-systemd.pid").returncode == 0)
 
     def _up(self) -> bool:
         if self._starter.poll() is not None:
             error = self._starter.stderr.read().decode() if self._starter.stderr else ""
             raise LabError(f"systemd ended: {error.strip()}")
-        return bool(self.pids()) and self.run("systemctl", "is-system-running").stdout.strip() == "running"
+        return bool(self.process()) and self.run("systemctl", "is-system-running").stdout.strip() == "running"
 
-    def pids(self) -> list[int]:
-        """systemd's own process, as it is numbered on this machine; empty while it is not there."""
-        found = []
-        for path in self.cgroup.rglob("cgroup.procs"):
-            with contextlib.suppress(OSError):  # ended meanwhile
-                for pid in map(int, path.read_text().split()):
-                    status = Path(f"/proc/{pid}/status").read_text()
-                    numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
-                    if numbers[-1] == "1" and Path(f"/proc/{pid}/comm").read_text() == "systemd\n":
-                        found.append(pid)
-        return found
+    def process(self) -> Process | None:
+        """systemd's own process; None while it is not there."""
+        if self._first is None:
+            self._first = next(self._found(), None)
+        return self._first
+
+    def _found(self) -> Iterator[Process]:
+        for directory, *dummy in os.walk(self.cgroup):  # passes over what goes away meanwhile, unlike rglob
+            with contextlib.suppress(OSError):
+                for pid in Path(directory, "cgroup.procs").read_text().split():
+                    process = Process.read(Path("/proc", pid, "stat"))
+                    if process and _is_systemd(pid):
+                        yield process
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        (pid,) = self.pids()
-        enter = ["nsenter", "-t", str(pid), "-m", "-n", "-u", "-p", "-i", "-C", "-r", "--"]
+        process = self.process()
+        assert process, "systemd is not there"
+        enter = ["nsenter", "-t", str(process.pid), "-m", "-n", "-u", "-p", "-i", "-C", "-r", "--"]
         return subprocess.run([*enter, *command], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def check(self, *command: str) -> str:
@@ -86,8 +92,9 @@ class Systemd:
 
     def kill(self) -> None:
         """End it, and with it all that it runs; what only a running systemd has on the host goes, too."""
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+        process = self.process()
+        if process:
+            process.kill()
         self._starter.wait(PATIENCE)
         if self._starter.stderr:
             self._starter.stderr.close()
@@ -103,6 +110,16 @@ class Systemd:
         except OSError:
             return False
         return True
+
+
+def _is_systemd(pid: str) -> bool:
+    """Whether a process is the first one of its PID namespace, and systemd already."""
+    try:
+        status = Path("/proc", pid, "status").read_text()
+        comm = Path("/proc", pid, "comm").read_text()
+    except OSError:  # ended meanwhile
+        return False
+    return bool(re.search(r"^NSpid:.*\t1$", status, re.MULTILINE)) and comm == "systemd\n"
 
 
 @contextlib.contextmanager
