@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import List, Mapping, Optional
 
 from .config import Config
@@ -44,7 +45,7 @@ class Console:
         listener = Listener(path, "", sock, None, 0)
         if given is None or listener.is_found():
             try:
-                permit(path, self._config.control_mode, self._config.control_group)
+                self._permit()
             except ListenError:
                 sock.close()
                 raise
@@ -54,6 +55,20 @@ class Console:
             self._control = Control(sock, self._commands, self._server.watch, self._server.unwatch)
         else:
             self._control.listen(sock)
+
+    def arrange(self, config: Config) -> List[str]:
+        """Let those ask whom another configuration allows; what of it could not be done, and why, is returned."""
+        path = self._config.control
+        self._config = replace(config, control=path)
+        problems = []
+        if config.control != path:
+            problems.append(f"control {config.control}: a new path needs an upgrade or a restart")
+        if self._listener is not None and self._listener.is_found():  # else look() opens it again
+            try:
+                self._permit()
+            except ListenError as error:
+                problems.append(str(error))
+        return problems
 
     def look(self) -> None:
         """Open it again if its path was taken away, and end what takes too long. Who is being answered stays."""
@@ -73,6 +88,9 @@ class Console:
             self._log.error("socket missing", socket=self._config.control, why=str(error))
         else:
             self._log.notice("socket opened again", socket=self._config.control)
+
+    def _permit(self) -> None:
+        permit(self._config.control, self._config.control_mode, self._config.control_group)
 
     def descriptors(self) -> List[int]:
         """What another process has to be given."""

@@ -292,7 +292,7 @@ class Daemon:
         old, self._config = self._config, config
         server = self._server
         server.accept_entropy = config.accept_entropy
-        problems = self._gates.arrange(config, {})
+        problems = self._gates.arrange(config, {}) + self._console.arrange(config)
         for client in server.clients.values():  # its socket may be of another class now
             client.flow.class_name = client.listener.class_name
         server.tree.replace(config.classes, config.rate, time.monotonic())
@@ -300,8 +300,6 @@ class Daemon:
             self._change_pool(config)
         else:
             self._pool.retry()
-        if config.control != old.control:
-            problems.append(f"control {config.control}: a new path needs an upgrade or a restart")
         self._digest = digest  # last: after a fault it is to be loaded again
         self._log.notice("reloaded", classes=len(config.classes), problems=problems)
         return {"classes": len(config.classes), "problems": problems, **self._identity()}

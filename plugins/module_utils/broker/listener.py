@@ -125,10 +125,9 @@ def _clear(path: str) -> None:
 
 
 def permit(path: str, mode: int, group: Optional[str]) -> None:
-    """Let those connect who may. Raises ListenError."""
+    """Let those connect who may; without a group that of the daemon, also after another. Raises ListenError."""
     try:
-        if group is not None:
-            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        os.chown(path, -1, os.getegid() if group is None else grp.getgrnam(group).gr_gid)
         os.chmod(path, mode)
     except KeyError as error:
         raise ListenError(f"socket {path}: this host has no group {group}") from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.fleet.rng.plugins.module_utils.broker.config import parse
+from ansible_collections.fleet.rng.plugins.module_utils.broker.config import Config, parse
 from ansible_collections.fleet.rng.plugins.module_utils.broker.console import Console
 from ansible_collections.fleet.rng.plugins.module_utils.broker.control import Command, Connection
 from ansible_collections.fleet.rng.plugins.module_utils.broker.listener import ListenError, open_socket
@@ -33,13 +34,16 @@ class Consoles:
         self.log = directory / "log"
         self._log = os.open(self.log, os.O_CREAT | os.O_WRONLY)
         self.kept: list[Connection] = []
-        config = parse(json.dumps({"classes": [], "control": str(self.path), **settings}))
+        config = self.config(**settings)
         self.pool = Pool(config.sources)
         log, notifier = Log(self._log), Notifier({})
         tree = Tree(config.classes, None, time.monotonic())
         self.server = Server(tree, self.pool, log, notifier, accept_entropy=False)
         commands = {"hello": Command(lambda dummy: {"hello": 1}), "later": Command(self.kept.append)}
         self.console = Console(config, commands, self.server, notifier, log)
+
+    def config(self, **settings: str) -> Config:
+        return parse(json.dumps({"classes": [], "control": str(self.path), **settings}))
 
     def ask(self, command: str) -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
@@ -113,6 +117,54 @@ def test_one_that_was_handed_over_is_kept_until_its_path_is_seen_to_be_gone(cons
     consoles.console.open(given)
     assert consoles.console.descriptors() == [given.fileno()]
     consoles.console.look()
+    assert consoles.answers()
+
+
+def test_a_reload_changes_who_may(consoles: Consoles) -> None:
+    consoles.console.open()
+    with consoles.ask("later") as early:
+        assert consoles.console.arrange(consoles.config(control_mode="0666")) == []
+        assert consoles.path.stat().st_mode & 0o777 == 0o666
+        consoles.kept[0].answer({"late": True})
+        consoles.turn()
+        assert json.loads(early.recv(100)) == {"ok": True, "late": True}
+    shutil.rmtree(consoles.path.parent)
+    consoles.console.look()
+    assert consoles.path.stat().st_mode & 0o777 == 0o666, "also when it is opened again"
+    assert consoles.answers()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to any group")
+def test_a_reload_changes_the_group_and_back(consoles: Consoles) -> None:
+    consoles.console.open()
+    other = next(one for one in grp.getgrall() if one.gr_gid != os.getegid())
+    assert consoles.console.arrange(consoles.config(control_group=other.gr_name)) == []
+    assert consoles.path.stat().st_gid == other.gr_gid
+    assert consoles.console.arrange(consoles.config()) == []
+    assert consoles.path.stat().st_gid == os.getegid(), "whoever is in that group may no more"
+
+
+def test_what_a_reload_cannot_change_is_told_and_it_answers_on(consoles: Consoles) -> None:
+    consoles.console.open()
+    elsewhere = str(consoles.path.with_name("other.sock"))
+    problems = consoles.console.arrange(consoles.config(control=elsewhere, control_mode="0640"))
+    assert problems == [f"control {elsewhere}: a new path needs an upgrade or a restart"]
+    assert consoles.path.stat().st_mode & 0o777 == 0o640
+    (problem,) = consoles.console.arrange(consoles.config(control_group="fleet-rng-no-such-group"))
+    assert "no group fleet-rng-no-such-group" in problem
+    consoles.console.look()
+    assert consoles.answers()
+
+
+def test_a_reload_leaves_what_is_not_there_to_the_next_look(consoles: Consoles) -> None:
+    consoles.console.open()
+    consoles.path.unlink()
+    consoles.path.touch(mode=0o600)  # somebody else's
+    assert consoles.console.arrange(consoles.config(control_mode="0666")) == []
+    assert consoles.path.stat().st_mode & 0o777 == 0o600
+    consoles.path.unlink()
+    consoles.console.look()
+    assert consoles.path.stat().st_mode & 0o777 == 0o666
     assert consoles.answers()
 
 

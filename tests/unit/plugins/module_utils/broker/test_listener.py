@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import socket
 import stat
 from pathlib import Path
@@ -70,6 +72,17 @@ def test_a_group_that_is_missing_is_told(tmp_path: Path) -> None:
     path = str(tmp_path / "gold.sock")
     with open_socket(path), pytest.raises(ListenError, match="no group no-such-group"):
         permit(path, 0o660, "no-such-group")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to any group")
+def test_without_a_group_it_is_the_daemons_own(tmp_path: Path) -> None:
+    path = str(tmp_path / "gold.sock")
+    other = next(one for one in grp.getgrall() if one.gr_gid != os.getegid())
+    with open_socket(path):
+        permit(path, 0o660, other.gr_name)
+        assert Path(path).stat().st_gid == other.gr_gid
+        permit(path, 0o660, None)
+        assert Path(path).stat().st_gid == os.getegid()
 
 
 def test_tcp_on_loopback() -> None:
