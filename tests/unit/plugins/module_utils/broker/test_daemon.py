@@ -11,132 +11,19 @@ import resource
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker.daemon import read_config
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
-from ansible_collections.fleet.rng.plugins.plugin_utils.bundle import bundle
-
-PATIENCE = 60.0
-MODULE_UTILS = Path(__file__).resolve().parents[5] / "plugins" / "module_utils"
-
-
-def eventually(what: str, check: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < until, what
-        time.sleep(0.02)
-
-
-class Running:
-    """A daemon in a directory of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.program = directory / "virtrngd"
-        self.install("1.0")
-        self.program.with_name("virtrngctl").symlink_to(self.program)
-        self.settings: dict[str, Any] = {
-            "classes": [{"name": name, "sockets": [str(directory / f"{name}.sock")]} for name in ("gold", "silver")],
-            "control": str(directory / "control.sock"),
-            "status_file": str(directory / "status.json"),
-            "metrics_file": str(directory / "metrics.txt"),
-        }
-        self.configure()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def install(self, version: str) -> None:
-        text = bundle(MODULE_UTILS, "broker.main", "virtrngd", version)
-        fresh = self.program.with_suffix(".new")
-        fresh.write_text(text)
-        fresh.chmod(0o755)
-        fresh.rename(self.program)
-
-    def configure(self, **changes: Any) -> None:
-        self.settings.update(changes)
-        (self.directory / "c.json").write_text(json.dumps(self.settings))
-
-    def start(self) -> Running:
-        with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                ["/usr/bin/env", "python3", "-I", self.program, "--config", "c.json"],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-            )
-        try:
-            eventually("the daemon answers", lambda: bool(self.status()))
-        except BaseException:
-            print((self.directory / "log").read_text(), self.ctl("status"))  # pytest shows it
-            self.stop()
-            raise
-        return self
-
-    @property
-    def log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.directory / "log").read_text().splitlines()]
-
-    def has_logged(self, event: str) -> bool:
-        return any(line["event"] == event for line in self.log)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process else 0
-
-    def signal(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-
-    def ctl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [self.program.with_name("virtrngctl"), "--socket", self.directory / "control.sock", *words]
-        return subprocess.run(
-            ["/usr/bin/env", "python3", "-I", *command], capture_output=True, text=True, check=False, timeout=PATIENCE
-        )
-
-    def status(self) -> dict[str, Any]:
-        """What it answers on its control socket; empty while it does not."""
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(PATIENCE)
-            try:
-                control.connect(str(self.directory / "control.sock"))
-                control.sendall(b'{"command": "status"}\n')
-                with control.makefile() as answers:
-                    found: dict[str, Any] = json.loads(answers.readline())["status"]
-            except OSError:  # also when it becomes another program in between
-                return {}
-        return found
-
-    def connect(self, name: str) -> socket.socket:
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(PATIENCE)
-        client.connect(str(self.directory / f"{name}.sock"))
-        return client
-
-    def stop(self) -> int | None:
-        if self._process is None:
-            return None
-        self._process.terminate()
-        try:
-            return self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            raise
-
-
-def take(client: socket.socket, size: int = 64) -> bytes:
-    client.sendall(bytes([2, size]))
-    got = b""
-    while len(got) < size:
-        more = client.recv(size - len(got))
-        assert more, "the connection was closed"
-        got += more
-    return got
+from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.broker.daemon_running import (
+    PATIENCE,
+    Running,
+    eventually,
+    take,
+)
 
 
 @pytest.fixture
@@ -293,6 +180,67 @@ def test_a_client_follows_its_socket_into_another_class(daemon: Running) -> None
         assert daemon.ctl("reload").returncode == 0
         assert len(take(client)) == 64
         assert {one["name"]: one["bytes"] for one in daemon.status()["classes"]} == {"bronze": 128, "own": 64}
+
+
+def test_a_reload_changes_who_may_use_which_socket(daemon: Running) -> None:
+    sockets = [daemon.directory / f"{name}.sock" for name in ("control", "gold")]
+    daemon.configure(control_mode="0640", socket_mode="0604")
+    daemon.signal(signal.SIGHUP)
+    eventually("it is said", lambda: daemon.has_logged("reloaded"))
+    assert [path.stat().st_mode & 0o777 for path in sockets] == [0o640, 0o604]
+    daemon.configure(control_group="fleet-rng-no-such-group")
+    answer = daemon.ctl("reload")
+    assert (answer.returncode, "no group fleet-rng-no-such-group" in answer.stderr) == (1, True)
+
+
+def refuses(daemon: Running) -> bool:
+    """Whether it has no place for another connection of this process."""
+    with daemon.connect("silver") as client:
+        try:
+            client.sendall(b"\x02\x40")
+            return client.recv(64) == b""
+        except ConnectionError:  # it was closed before we asked, or read
+            return True
+
+
+def test_an_upgrade_keeps_count_of_the_places_that_a_process_has(daemon: Running) -> None:
+    daemon.configure(clients_per_process=3)
+    assert daemon.ctl("reload").returncode == 0
+    with ExitStack() as stack:
+        clients = [stack.enter_context(daemon.connect("gold")) for dummy in range(3)]
+        eventually("all have a place", lambda: daemon.status()["clients"] == 3)
+        assert refuses(daemon)
+        for number in (1, 2):
+            assert daemon.ctl("upgrade").returncode == 0
+            assert refuses(daemon)
+            assert daemon.status()["refused"] == number + 1, "and counts on"
+        for client in clients:
+            assert len(take(client)) == 64
+        clients[0].close()
+        eventually("its place is free", lambda: daemon.status()["clients"] == 2)
+        assert not refuses(daemon)
+
+
+def test_after_a_crash_the_places_are_counted_again(tmp_path: Path) -> None:
+    """Then nothing is known but the sockets that systemd kept."""
+    daemon = Running(tmp_path)
+    daemon.configure(clients_per_process=3)
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(tmp_path / "gold.sock"))
+        listener.listen()
+        clients, left = [], [listener]
+        for dummy in range(3):
+            clients.append(stack.enter_context(daemon.connect("gold")))
+            left.append(stack.enter_context(listener.accept()[0]))
+        stack.callback(daemon.start([one.fileno() for one in left]).stop)
+        for one in left:
+            one.close()
+        assert [len(take(client)) for client in clients] == [64] * 3
+        assert refuses(daemon)
+        clients[0].close()
+        eventually("its place is free", lambda: daemon.status()["clients"] == 2)
+        assert not refuses(daemon)
 
 
 def test_a_fault_in_what_a_signal_asks_for_does_not_end_it(daemon: Running) -> None:
