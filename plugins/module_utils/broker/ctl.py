@@ -13,7 +13,7 @@ from typing import Any, Optional, Sequence
 
 from ..errors import RngError
 from ..text import printable
-from .question import SOCKET, Question, ask
+from .question import REPLACED, SOCKET, Question, ask_again
 from .screen import table
 from .terminal import size_of, style_of
 
@@ -22,6 +22,7 @@ DONE, FAILED, MISUSED = 0, 1, 2
 CHECKING = 45.0  # seconds that the daemon may take to try out a new program
 COMING_BACK = 15.0  # seconds that the new program may take until it answers
 _PAUSE = 0.05
+_BLINK = 1.0  # seconds that a live view waits for one that is being replaced
 _MOST_INTERVAL = 3600.0
 
 _USAGE = """\
@@ -102,19 +103,19 @@ def _status(options: Any) -> int:
 def _top(options: Any) -> int:
     from .top import watch
 
-    watch(lambda: _asked_status(options.socket), options.interval, options.once)
+    watch(lambda: _asked_status(options.socket, _BLINK), options.interval, options.once)
     return DONE
 
 
 def _metrics(options: Any) -> int:
-    answer = ask(options.socket, "metrics")
+    answer = ask_again(options.socket, "metrics")
     sys.stdout.write(str(answer.get("metrics", "")))
     sys.stdout.flush()
     return DONE
 
 
 def _reload(options: Any) -> int:
-    answer = ask(options.socket, "reload")
+    answer = ask_again(options.socket, "reload")
     sys.stdout.write(f"virtrngd uses the configuration as it is now: {answer.get('classes')} classes\n")
     problems = [printable(str(problem), 500) for problem in answer.get("problems") or ()]
     sys.stderr.write("".join(f"virtrngctl: {problem}\n" for problem in problems))
@@ -141,7 +142,7 @@ def _new_status(path: str, before: Any) -> Any:
     until = time.monotonic() + COMING_BACK
     while True:
         try:
-            after = _asked_status(path)
+            after = _asked_status(path, 0.0)
         except RngError:
             if time.monotonic() > until:
                 raise
@@ -156,8 +157,8 @@ def _new_status(path: str, before: Any) -> Any:
         time.sleep(_PAUSE)
 
 
-def _asked_status(path: str) -> Any:
-    status = ask(path, "status").get("status")
+def _asked_status(path: str, replaced: float = REPLACED) -> Any:
+    status = ask_again(path, "status", replaced).get("status")
     if not isinstance(status, dict):
         raise RngError(f"what answers at {path} is no virtrngd")
     return status

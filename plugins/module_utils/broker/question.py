@@ -20,6 +20,37 @@ from ..text import printable
 SOCKET = "/run/virtrngd/control.sock"
 PATIENCE = 10.0  # seconds for an answer
 MOST_ANSWER = 64 * 1024 * 1024  # bytes
+REPLACED = 10.0  # seconds in which one that ended without an answer, as it does when it is replaced, may be back
+ABSENT = 1.0  # seconds for one that was not there at first
+PAUSE = 0.1
+
+
+class UnansweredError(RngError):
+    """There is no answer, and somebody may be there in a moment. ``ended``: somebody was, and left."""
+
+    def __init__(self, message: str, ended: bool) -> None:
+        super().__init__(message)
+        self.ended = ended
+
+
+def ask_again(path: str, command: str, replaced: float = REPLACED) -> Dict[str, Any]:
+    """As ``ask``, also while the daemon becomes another program or is started again: for commands that may run twice.
+
+    A connection to the control socket is lost when the daemon becomes another program, unlike those of guests.
+
+    :param replaced: seconds that it may take for that.
+    """
+    start = time.monotonic()
+    patience = min(ABSENT, replaced)
+    while True:
+        try:
+            return ask(path, command)
+        except UnansweredError as error:
+            if error.ended:
+                patience = replaced
+            if time.monotonic() - start >= patience:
+                raise
+        time.sleep(PAUSE)
 
 
 def ask(path: str, command: str, patience: float = PATIENCE) -> Dict[str, Any]:
@@ -30,7 +61,7 @@ def ask(path: str, command: str, patience: float = PATIENCE) -> Dict[str, Any]:
     with Question(path, command, patience) as question:
         answer = question.answer()
     if answer is None:
-        raise RngError(f"{path}: virtrngd ended without an answer; its log says why")
+        raise UnansweredError(f"{path}: virtrngd ended without an answer; its log says why", ended=True)
     return answer
 
 
@@ -47,7 +78,10 @@ class Question:
             self._sock.connect(path)
         except (OSError, ValueError) as error:
             self._sock.close()
-            raise RngError(f"nobody answers at {path}: {_why(path, error)}") from error
+            why = f"nobody answers at {path}: {_why(path, error)}"
+            if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
+                raise UnansweredError(why, ended=False) from error
+            raise RngError(why) from error
         try:
             self._sock.sendall(json.dumps({"command": command}).encode() + b"\n")
         except OSError:

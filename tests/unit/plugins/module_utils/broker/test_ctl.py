@@ -94,6 +94,34 @@ def test_a_configuration_with_mistakes(virtrngctl: Ctl) -> None:
     assert told.error == "virtrngctl: /etc/virtrngd/virtrngd.json: rate: 'x' is not valid\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["status"], {"status": made(100)}),
+        (["top", "--once", "--interval", "0.1"], {"status": made(100)}),
+        (["metrics"], {"metrics": "# EOF\n"}),
+        (["reload"], {"classes": 3}),
+        (["upgrade"], {"status": made(100)}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_one_that_ends_without_an_answer_is_asked_again(virtrngctl: Ctl, words: list[str], answer: Any) -> None:
+    """As one does that becomes another program at that moment."""
+    asked: list[Connection] = []
+
+    def ends(connection: Connection) -> Any:
+        asked.append(connection)
+        if len(asked) == 1:
+            connection.sock.shutdown(2)
+            return None
+        return {"status": made(100, restarts=2)} if len(asked) > 2 and words == ["upgrade"] else answer
+
+    command = next(iter(answer)) if words[0] != "reload" else "reload"
+    told = virtrngctl(*words, **{command: ends}, upgrade=Broker().upgrade)
+    assert (told.code, told.error) == (0, "")
+    assert len(asked) >= 2
+
+
 class Broker:
     """Tells its status, and becomes another after some looks at that."""
 

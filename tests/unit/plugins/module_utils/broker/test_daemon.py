@@ -14,8 +14,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.broker import question
 from ansible_collections.fleet.rng.plugins.module_utils.broker.daemon import read_config
 from ansible_collections.fleet.rng.plugins.module_utils.errors import RngError
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.broker.daemon_running import (
@@ -80,6 +83,24 @@ def test_many_upgrades_keep_every_connection_and_count_on(daemon: Running) -> No
     assert (status["restarts"], status["clients"]) == (rounds, guests)
     assert next(one["bytes"] for one in status["classes"] if one["name"] == "gold") == rounds * guests * 64
     assert sum(guest["bytes"] for guest in status["guests"]) == rounds * guests * 64
+
+
+def test_who_asks_at_that_moment_is_answered_by_the_next(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    questions: list[str] = []
+
+    def becomes_another(text: Any) -> str:
+        """Between its accept and the question."""
+        questions.append(json.dumps(text))
+        if len(questions) == 1:
+            assert daemon.status()["restarts"] == 0
+            daemon.signal(signal.SIGUSR2)
+            eventually("the upgrade", lambda: daemon.status().get("restarts") == 1)
+        return questions[-1]
+
+    monkeypatch.setattr(question, "json", SimpleNamespace(dumps=becomes_another, loads=json.loads))
+    answer = question.ask_again(str(daemon.directory / "control.sock"), "status")
+    assert answer["status"]["restarts"] == 1
+    assert len(questions) == 2, "the first connection was lost"
 
 
 def test_an_upgrade_takes_the_program_that_is_installed(daemon: Running) -> None:
