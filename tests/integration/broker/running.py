@@ -194,6 +194,13 @@ class Drawing(Machine):
         lines = self.read(f"/proc/{self._reader}/io").splitlines()
         return int(next(line for line in lines if line.startswith("wchar:")).split()[1])
 
+    def at_rest(self) -> int:
+        """What its reader has got when no more comes: its kernel asks for more before it passes on what has come."""
+        before = -1
+        while before != (now := self.drawn):
+            before = now
+        return now
+
     def goes_on(self, most: float = PATIENCE) -> None:
         """Return when its reader has got more than what may have been under way."""
         enough = self.drawn + 4 * SIZE

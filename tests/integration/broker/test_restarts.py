@@ -107,7 +107,7 @@ def test_a_request_that_waits_outlives_crashes(broker: Broker, supervisor: Super
     broker.configure(sources=MISSING)
     broker.reload()
     wait_for("the guest to wait", lambda: broker.one("gold")["waiting"] == 1)
-    drawn = guest.drawn
+    drawn = guest.at_rest()
     for dummy in range(3):
         supervisor.crash()
         wait_for("its request to be seen", lambda: broker.one("gold")["waiting"] == 1)
@@ -155,7 +155,7 @@ def test_without_a_store_a_guest_waits_for_good(tmp_path: Path) -> None:
     def is_forgotten(guest: Drawing) -> None:
         """It is connected, the broker serves everybody, and yet nothing comes, as nothing is asked for."""
         wait_for("QEMU to connect", lambda: len(connections(address)) == 1)
-        drawn = guest.drawn
+        drawn = guest.at_rest()
         with broker.connect("gold") as other:
             for dummy in range(100):
                 assert take(other)
