@@ -151,12 +151,18 @@ class Guest(System):
                 wait_for(f"{self.who}: its SSH server", self.listens, timeout, pause=0.25)
         else:
             wait_for(f"{self.who}: its system", self.booted, timeout, pause=0.25)
+            if self.spec.agent != "absent":
+                wait_for(f"{self.who}: its agent's port", self.opened, timeout, pause=0.25)
 
     def booted(self) -> bool:
         """Whether its console says so; a LabError when the host itself is gone."""
         self.host.process()
         console = self.host.directory / "serial" / self.uuid
         return console.is_file() and BOOTED in console.read_bytes()
+
+    def opened(self) -> bool:
+        """Whether somebody in it has opened the port of its agent; a LabError when the host itself is gone."""
+        return "state='connected'" in self.host.virsh("dumpxml", "--domain", self.uuid)
 
     def listens(self) -> bool:
         """Whether a connection to its SSH server is accepted; a LabError when the host itself is gone."""

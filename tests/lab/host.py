@@ -125,7 +125,7 @@ class Host:
         """End its first process, and with it everything on the host, guests included."""
         self.kill_recorded(self.directory)
         if self._starter:  # it waits for the first process
-            self._starter.wait(10)
+            self._starter.wait(PATIENCE)
             self._starter = None
 
     @staticmethod

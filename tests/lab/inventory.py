@@ -40,5 +40,6 @@ def _connection(key: Path) -> dict[str, Any]:
         "ansible_ssh_private_key_file": str(key),
         "ansible_ssh_common_args": options,
         "ansible_ssh_pipelining": True,
+        "ansible_ssh_timeout": 120,  # seconds; a guest under TCG on a busy machine is slow to shake hands
         "ansible_python_interpreter": "/usr/bin/python3",
     }

@@ -73,7 +73,11 @@ class Network:
     def release(owner: Path) -> None:
         """Remove whatever bridge this lab has, and the links of its hosts."""
         for alias in Path("/sys/class/net").glob("rnglab*/ifalias"):
-            if alias.read_text().strip() != _alias(owner):
+            try:
+                owned = alias.read_text().strip() == _alias(owner)
+            except OSError:  # another lab has just taken its own down
+                continue
+            if not owned:
                 continue
             for port in (alias.parent / "brif").iterdir():
                 # The end of its host removes a link, too, but a moment later: then it may be gone already.

@@ -121,6 +121,10 @@ class QemuGuest(Sockets, Guest):
     def destroy(self) -> None:
         self.host.check("qemu-guest", "stop", self.name)
 
+    def opened(self) -> bool:
+        (port,) = [chardev for chardev in self.ask("query-chardev") if chardev["label"] == "qga0"]
+        return bool(port["frontend-open"])
+
     @property
     def monitor(self) -> Path:
         return self._there(f"{RUN}/{self.name}.qmp")

@@ -54,7 +54,7 @@ run_agent() {
 }
 
 # The agent's port gets its name a moment after the driver has started; udev would make this link.
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+for _ in $(seq 600); do
     for port in /sys/class/virtio-ports/*; do
         [ -s "$port/name" ] && ln -sf "/dev/${port##*/}" "/dev/$(cat "$port/name")"
     done
