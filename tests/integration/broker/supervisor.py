@@ -206,7 +206,7 @@ class Supervisor:
                 with self._lock:
                     if fd == self._notify.fileno():
                         self._listen()
-                    elif mask & (select.EPOLLHUP | select.EPOLLERR) and fd in self._stored:
+                    elif mask & (select.EPOLLHUP | select.EPOLLERR) and fd in self._stored and _hung_up(fd):
                         self._drop(fd)
 
     def _look_after(self) -> None:
@@ -323,3 +323,10 @@ class Supervisor:
         except OSError:
             pass  # it was not watched
         os.close(fd)
+
+
+def _hung_up(fd: int) -> bool:
+    """Whether it still has: its number may have gone to another socket since that was told."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
