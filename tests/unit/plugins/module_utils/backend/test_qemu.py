@@ -226,7 +226,7 @@ def test_guests_that_cannot_be_told_apart(start: Start, observe: Any, converge: 
 
 
 def test_one_that_is_in_use_stops_nobody(start: Start, observe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "GREETING_SECONDS", 0.1)
+    monkeypatch.setattr(transport, "GREETING_SECONDS", 3.0)
     busy, dummy = start("busy"), start("web1")
     with transport.Monitor(busy.path, 30):
         guests = {guest["name"]: guest for guest in observe()}

@@ -138,7 +138,7 @@ def test_a_silent_hwrng_is_given_up(shell: str, tree: Path, monkeypatch: pytest.
         Path(tree, "dev/hwrng").symlink_to(os.ttyname(slave))
         started = time.monotonic()
         assert probe.parse(run(tree, shell))["hwrng"] == "timeout"
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 60
         assert probe.collect(str(tree))["hwrng"] == "timeout"
     finally:
         os.close(master)  # which also ends the thread that still reads
@@ -199,7 +199,7 @@ def test_what_is_no_file_in_the_place_of_the_status_is_not_opened(shell: str, ki
         path.symlink_to({"link": "/etc/passwd", "device": "/dev/zero"}.get(kind, "/nowhere"))
     started = time.monotonic()
     snapshot = probe.parse(run(tree, shell))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert snapshot == probe.collect(str(tree))
     assert snapshot["!" + BROKER] == "not a regular file"
     assert BROKER not in snapshot
@@ -235,23 +235,23 @@ def test_a_status_that_hangs_is_given_up(shell: str, tree: Path, tmp_path: Path)
 @shells
 def test_the_time_limit_holds_and_nothing_stays_behind(shell: str, tmp_path: Path) -> None:
     fake = tmp_path / "grep"
-    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
     fake.chmod(0o755)
     started = time.monotonic()
-    output = run(shell=shell, seconds=1, path=f"{tmp_path}:{os.environ['PATH']}")
+    output = run(shell=shell, seconds=3, path=f"{tmp_path}:{os.environ['PATH']}")
     if shell == "busybox sh" and not (tmp_path / "pid").exists():
         pytest.skip("this busybox prefers its own grep to that of PATH")
     with pytest.raises(probe.ProbeError, match="within its time limit"):
         probe.parse(output)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert _ends(int((tmp_path / "pid").read_text()))
 
 
 def _ends(process: int) -> bool:
-    for _attempt in range(50):
+    for _attempt in range(600):
         try:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except OSError:
             return True
         if state == "Z":  # only waits for the reaper
             return True

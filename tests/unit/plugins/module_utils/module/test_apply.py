@@ -161,9 +161,9 @@ def test_as_many_hung_guests_as_workers_do_not_keep_the_next_one_waiting(
     hung = [hypervisor.add(f"hung{number}", OLD, None) for number in range(apply.WORKERS)]
     hypervisor.add("web1", OLD, None)
     release = threading.Event()
-    monkeypatch.setattr(apply, "STALLED", 0.5)
+    monkeypatch.setattr(apply, "STALLED", 3.0)
     hypervisor.hook = lambda domain, call, layer: (
-        release.wait(10) if call == "attach" and any(domain is guest for guest in hung) else None
+        release.wait(60) if call == "attach" and any(domain is guest for guest in hung) else None
     )
     devices = [{"guest": f"hung{number}"} for number in range(apply.WORKERS)] + [{"guest": "web1"}]
     result = run_module(libvirt_rng.main, devices=devices, wait=0)
@@ -178,8 +178,8 @@ def test_a_long_wait_for_the_guest_is_no_stall(
     hypervisor: Any, run_module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hypervisor.add("web1", OLD, OLD, releases=False)
-    monkeypatch.setattr(apply, "STALLED", 0.2)
-    result = run_module(libvirt_rng.main, devices=ONE, wait=1)
+    monkeypatch.setattr(apply, "STALLED", 3.0)
+    result = run_module(libvirt_rng.main, devices=ONE, wait=4)
     assert outcome(result) == (True, "replaced", "pending_removal", None)
 
 

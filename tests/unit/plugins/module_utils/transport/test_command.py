@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def test_bytes_that_are_no_text() -> None:
 def test_one_that_hangs_is_killed_with_its_children(then: str, tmp_path: Path) -> None:
     """Also where it has ended itself, and its child can still write."""
     script = f"sleep 1000 & echo $! >{tmp_path}/child; {then}"
-    with pytest.raises(TimedOutError, match=r"sh did not end within 1 seconds, the outcome is unknown"):
-        bounded_run(["/bin/sh", "-c", script], 1)
+    with pytest.raises(TimedOutError, match=r"sh did not end within 3 seconds, the outcome is unknown"):
+        bounded_run(["/bin/sh", "-c", script], 3)
     _is_killed(tmp_path)
 
 
@@ -57,9 +58,10 @@ def test_one_that_writes_too_much_is_killed_with_its_children(tmp_path: Path) ->
 def _is_killed(tmp_path: Path) -> None:
     stat = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
     until = time.monotonic() + 60
-    while stat.exists() and stat.read_text().split()[2] not in "ZX":
-        assert time.monotonic() < until, "its child still runs"
-        time.sleep(0.01)
+    with contextlib.suppress(OSError):  # it may go between two looks
+        while stat.read_text().split()[2] not in "ZX":
+            assert time.monotonic() < until, "its child still runs"
+            time.sleep(0.01)
 
 
 def test_one_that_is_not_there() -> None:

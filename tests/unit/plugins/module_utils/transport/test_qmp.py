@@ -108,7 +108,7 @@ def test_in_use_and_others_wait(tmp_path: Path) -> None:
 )
 def test_something_else_listens(said: bytes, message: str, serve: Serve) -> None:
     with pytest.raises(GuestError, match=message):
-        Monitor(serve(said), seconds=0.2)
+        Monitor(serve(said), seconds=5)
 
 
 def test_it_ends_meanwhile(serve: Serve) -> None:
