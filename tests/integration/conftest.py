@@ -22,6 +22,7 @@ from lab.packages import download
 from lab.process import PATIENCE
 
 CACHE = Path(__file__).parents[2] / ".cache"
+LABS = pytest.StashKey[list[Lab]]()  # that are up
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,14 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """A lab that stays up is meant to outlive its parent."""
+    config.stash[LABS] = []
     if config.getoption("--lab-state"):
         config.addinivalue_line("filterwarnings", "ignore:subprocess .* is still running:ResourceWarning")
 
 
 @pytest.fixture(scope="session")
-def boot_lab(request: pytest.FixtureRequest) -> Iterator[object]:
-    """A function from a spec to a lab that runs until the tests end."""
-    labs = []
+def boot_lab(request: pytest.FixtureRequest) -> Callable[[LabSpec], Lab]:
+    """A function from a spec to a lab that runs until the tests of its folder end."""
 
     def boot(spec: LabSpec) -> Lab:
         state = request.config.getoption("--lab-state")
@@ -46,13 +47,23 @@ def boot_lab(request: pytest.FixtureRequest) -> Iterator[object]:
             return Lab.open(state)
         lab = Lab(spec, state)
         if not state:
-            labs.append(lab)
+            request.config.stash[LABS].append(lab)
         return lab.up()
 
     os.umask(0o022)  # guests and hosts read what the tests write
-    yield boot
-    for lab in labs:
-        lab.down()
+    return boot
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Labs end with the last test of a folder: their guests would cost all others memory and time."""
+    try:
+        yield
+    finally:
+        if nextitem is None or nextitem.path.parent != item.path.parent:
+            labs = item.config.stash[LABS]
+            while labs:
+                labs.pop().down()
 
 
 @pytest.fixture(scope="session")

@@ -265,9 +265,21 @@ class Hypervisor:
             self.host.write(path, usual)
             self.restart_libvirtd()
 
+    @contextmanager
+    def serving(self, program: str, *arguments: str) -> Iterator[None]:
+        """A Python program that runs on the host meanwhile. It prints its pid once it is ready."""
+        command = self.host.command(PYTHON, "-c", program, *arguments)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            pid = server.stdout.readline().strip()
+            try:
+                yield
+            finally:  # else who waits for its end here would wait for ever
+                self.host.check("kill", pid)
+
     def opened_by(self, name: str) -> list[str]:
         """The files that a guest's QEMU has open."""
-        return self.host.check("sh", "-c", f"readlink /proc/{self.qemu_pid(name)}/fd/*").splitlines()
+        return self.host.check("sh", "-c", f"readlink /proc/{self.qemu_pid(name)}/fd/* || :").splitlines()
 
     def qemu_pid(self, name: str) -> int:
         """The process of a running guest, as its host numbers it."""

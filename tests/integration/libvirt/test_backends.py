@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.libvirt.hypervisor import PYTHON, Hypervisor, wait_for_rng
+from integration.libvirt.hypervisor import Hypervisor, wait_for_rng
 from lab import Guest
 
 EGD = (Path(__file__).parent / "inside" / "egd.py").read_text()
@@ -47,12 +46,8 @@ DEVICES: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.fixture(scope="module", autouse=True)
 def egd(main: Hypervisor) -> Iterator[None]:
     """A server on the hypervisor for all three transports."""
-    command = main.host.command(PYTHON, "-c", EGD, "/run/egd.sock", "708", "709")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        pid = server.stdout.readline().strip()
+    with main.serving(EGD, "/run/egd.sock", "708", "709"):
         yield
-        main.host.check("kill", pid)
 
 
 @pytest.fixture(scope="module")

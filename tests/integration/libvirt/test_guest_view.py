@@ -37,7 +37,7 @@ SPEC = LabSpec(
             "views",
             guests=(
                 GuestSpec("slow", rng=limited(1024), os_name=MARKUP),
-                GuestSpec("quick", rng=limited(4096)),
+                GuestSpec("quick", rng=limited(2048)),
                 GuestSpec("free", rng=rng()),
                 GuestSpec("bare"),
                 GuestSpec("starved", rng=rng(backend=f"{NOBODY}</source></backend>")),
@@ -70,6 +70,7 @@ STATUSES = {
     "freebsd": "not Linux",
     "off": "not running",
 }
+BYTES = 8192
 TIMEOUT = 60  # seconds for a guest, on a machine that is busy with a dozen of them
 
 
@@ -100,8 +101,9 @@ def by_files(hv: Hypervisor) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def by_probe(hv: Hypervisor) -> dict[str, Any]:
-    measure = {"seconds": 6, "bytes": 32768}
-    return views(observe(hv, guest_view=True, guest_exec=True, measure=measure))
+    # The bytes end the measurement, long before the seconds do. Nobody has to wait for ``hung`` once more.
+    measure, guests = {"seconds": 30, "bytes": BYTES}, [name for name in STATUSES if name != "hung"]
+    return views(observe(hv, guest_view=True, guest_exec=True, measure=measure, guests=guests))
 
 
 def test_every_guest_has_its_own_status(by_files: dict[str, Any]) -> None:
@@ -156,22 +158,22 @@ def test_other_systems_tell_what_they_can(by_files: dict[str, Any]) -> None:
     assert "not verifiable" in freebsd["why"]
 
 
-@pytest.mark.parametrize(("name", "rate"), [("slow", 1024), ("quick", 4096)])
-def test_a_limited_guest_measures_its_quota(name: str, rate: int, by_probe: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "rate", "quotas"), [("slow", 1024, 6), ("quick", 2048, 2)])
+def test_a_limited_guest_measures_its_quota(name: str, rate: int, quotas: int, by_probe: dict[str, Any]) -> None:
     measured = by_probe[name]["measured"]
     assert (measured["status"], measured["why"]) == ("measured", None)
-    assert measured["bytes"] == 4 * rate
-    # Until the first renewal it may take a period; the machine may be busy.
+    assert measured["bytes"] == quotas * rate
+    # On a busy machine the guest is late, and then has the next quota all the sooner.
     at_least = measured["bytes"] / measured["seconds"]
-    assert 0.5 * rate <= at_least <= 1.01 * rate
-    assert at_least - 1 <= measured["bytes_per_second"] <= 1.1 * rate
+    assert at_least <= 1.01 * rate
+    assert at_least - 1 <= measured["bytes_per_second"] <= 2 * rate
     assert measured["health"]["repetition_count"] == "no failure found"
 
 
 def test_an_unlimited_guest_draws_all_that_it_may(by_probe: dict[str, Any]) -> None:
     measured = by_probe["free"]["measured"]
-    assert (measured["status"], measured["bytes"]) == ("measured", 32768)
-    assert measured["bytes_per_second"] > 4096 * 1.25
+    assert (measured["status"], measured["bytes"]) == ("measured", BYTES)
+    assert measured["bytes_per_second"] > 2048, "more than the quick one may"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_guests_that_get_nothing(name: str, status: str, words: str, by_probe: d
 
 
 def test_limits_that_hide_the_quota_give_no_rate(hv: Hypervisor) -> None:
-    measure = {"seconds": 2, "bytes": 512}
+    measure = {"seconds": 30, "bytes": 512}
     outcome = observe(hv, guest_view=True, guest_exec=True, measure=measure, guests=["quick"])
     measured = views(outcome)["quick"]["measured"]
     assert (measured["bytes"], measured["bytes_per_second"]) == (512, None)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,9 +53,7 @@ def tester(main: Hypervisor) -> Iterator[Hypervisor]:
 def measured(tester: Hypervisor) -> Iterator[dict[str, dict[str, Any]]]:
     """What each guest drew, by its name."""
     tester.host.check("mknod", "-m", "0666", "/dev/view-zero", "c", "1", "5")
-    with subprocess.Popen(tester.host.command(PYTHON, "-c", BIASED), stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        pid = server.stdout.readline().strip()
+    with tester.serving(BIASED):
         for guest in [tester.define(name, running=True, rng=rng, wait=False) for name, rng in GUESTS.items()]:
             guest.wait()
         limits = {"seconds": 60, "bytes": 65536}
@@ -67,7 +64,6 @@ def measured(tester: Hypervisor) -> Iterator[dict[str, dict[str, Any]]]:
         assert not result.get("failed"), result
         yield {guest["name"]: guest["guest_view"] for guest in result["guests"]}
         tester.forget()
-        tester.host.check("kill", pid)
     tester.host.check("rm", "-f", "/dev/view-zero", "/run/biased.sock")
 
 

@@ -28,6 +28,12 @@ AFTERWARDS = """
 rm /srv/view/swapped /srv/view/gone
 mknod -m 0666 /srv/view/swapped c 1 8
 """
+# QEMU connects in the background where it would connect again; 02C4 is port 708.
+CONNECTED = """
+until grep -q ' 03 .*/run/egd.sock' /proc/net/unix && grep -q ':02C4 [0-9A-F]*:[0-9A-F]* 01' /proc/net/tcp; do
+    sleep 0.1
+done
+"""
 CLEAN_UP = "rm -rf /srv/view /dev/view-link /run/egd.sock"
 
 RANDOM = "<backend model='random'>{}</backend>"
@@ -76,16 +82,13 @@ def look(hv: Hypervisor, *prefix: str, **args: Any) -> dict[str, dict[str, Any]]
 def served(main: Hypervisor) -> Iterator[Hypervisor]:
     """The hypervisor with all those guests, and an EGD server."""
     main.host.check("sh", "-ec", PREPARE)
-    command = main.host.command(PYTHON, "-c", EGD, "/run/egd.sock", "708", "709")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        pid = server.stdout.readline().strip()
+    with main.serving(EGD, "/run/egd.sock", "708", "709"):
         for name, (backend, _open, _why) in GUESTS.items():
             main.define(name, firmware_only=True, memory=32, running=True, rng=rng(backend, LIMITED))
         main.host.check("sh", "-ec", AFTERWARDS)
+        main.host.check("sh", "-c", CONNECTED)
         yield main
         main.forget()
-        main.host.check("kill", pid)
     main.host.check("sh", "-c", CLEAN_UP)
 
 

@@ -40,7 +40,7 @@ def test_a_guest_gets_its_rng_by_a_shutdown_and_a_start(hv: Hypervisor) -> None:
     assert started(guest) == before
     predicted, done, again = hv.play(
         {"fleet.rng.libvirt_rng": {"devices": [one(guest)]}, "check_mode": True},
-        {"fleet.rng.libvirt_rng": {"devices": [one(guest)], "restart_timeout": 120}},
+        {"fleet.rng.libvirt_rng": {"devices": [one(guest)], "restart_timeout": 600}},
         {"fleet.rng.libvirt_rng": {"devices": [one(guest)]}},
     )
     assert "it would be restarted for that" in predicted.guest(guest.name)["reason"]
@@ -84,7 +84,7 @@ def test_nobody_is_restarted_while_a_guest_of_the_host_is_saved(hv: Hypervisor) 
     guest = full(hv, "patient", firmware_only=True, obeys=False)
     busy = hv.define("busy", running=True, firmware_only=True)
     # Saving a guest is a job of libvirt like a migration or a backup. This one goes nowhere until the guest is gone.
-    script = "mkfifo /tmp/image; (sleep 60 < /tmp/image & virsh save --domain $0 /tmp/image) > /tmp/saving 2>&1 &"
+    script = "mkfifo /tmp/image; (sleep 6000 < /tmp/image & virsh save --domain $0 /tmp/image) > /tmp/saving 2>&1 &"
     hv.host.check("sh", "-c", script, busy.uuid)
     wait_for("the job of busy", lambda: "Save" in hv.host.virsh("domjobinfo", "--domain", busy.uuid))
     done = hv.module([one(guest)])

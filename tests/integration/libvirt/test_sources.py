@@ -101,7 +101,7 @@ def test_link_swapped_between_check_and_attach(hv: Hypervisor, runner: Guest) ->
         hv.survives(runner)
     finally:
         # The swapper goes on until the directory is gone, and may add to it while rm empties it.
-        hv.host.check("timeout", "60", "sh", "-c", "until rm -rf /srv/swap; do :; done")
+        hv.host.check("timeout", "600", "sh", "-c", "until rm -rf /srv/swap; do :; done")
 
 
 def test_device_that_qemu_as_another_user_may_not_read(fragile: Hypervisor) -> None:

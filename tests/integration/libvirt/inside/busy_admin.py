@@ -16,11 +16,12 @@ import libvirt
 
 libvirt.registerErrorHandler(lambda context, error: None, None)
 CHANNEL = "<channel type='null'><target type='virtio' name='{}'/></channel>"
+CHANNELS = 20
 connection = libvirt.open("qemu:///system")
 made = {uuid: {"note": "", "channels": []} for uuid in sys.argv[1:]}
 print("busy", flush=True)
 number = 0
-while not select.select([sys.stdin], [], [], 0)[0]:
+while number < CHANNELS or not select.select([sys.stdin], [], [], 0)[0]:
     number += 1
     for uuid, done in made.items():
         domain = connection.lookupByUUIDString(uuid)
@@ -29,7 +30,7 @@ while not select.select([sys.stdin], [], [], 0)[0]:
             libvirt.VIR_DOMAIN_METADATA_ELEMENT, note, "admin", "urn:admin", libvirt.VIR_DOMAIN_AFFECT_CONFIG
         )
         done["note"] = str(number)
-        if number <= 20:
+        if number <= CHANNELS:
             name = f"org.example.{number}"
             domain.attachDeviceFlags(CHANNEL.format(name), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
             done["channels"].append(name)
