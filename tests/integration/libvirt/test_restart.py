@@ -84,10 +84,12 @@ def test_nobody_is_restarted_while_a_guest_of_the_host_is_saved(hv: Hypervisor) 
     guest = full(hv, "patient", firmware_only=True, obeys=False)
     busy = hv.define("busy", running=True, firmware_only=True)
     # Saving a guest is a job of libvirt like a migration or a backup. This one goes nowhere until the guest is gone.
-    script = "mkfifo /tmp/image; (sleep 6000 < /tmp/image & virsh save --domain $0 /tmp/image) > /tmp/saving 2>&1 &"
+    reader = "sleep 6000 < /tmp/image & echo $! > /tmp/reader"
+    script = f"mkfifo /tmp/image; ({reader}; virsh save --domain $0 /tmp/image) > /tmp/saving 2>&1 &"
     hv.host.check("sh", "-c", script, busy.uuid)
     wait_for("the job of busy", lambda: "Save" in hv.host.virsh("domjobinfo", "--domain", busy.uuid))
     done = hv.module([one(guest)])
+    hv.host.check("sh", "-c", "kill $(cat /tmp/reader)")  # else libvirt tries for half a minute to end it
     assert done.statuses(guest.name) == ("added", "needs_restart")
     reason = done.guest(guest.name)["reason"]
     assert reason.endswith("; not restarted: busy is being migrated, backed up, saved or dumped")
