@@ -32,9 +32,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a QEMU that runs until the tests end, or are done with it."""
+    """Start a QEMU that runs until the module's tests end, or are done with it."""
     directory = tmp_path_factory.mktemp("qemu")
     running: list[Machine] = []
 
@@ -48,11 +48,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         one.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def q35(start: Start, images: Path) -> Machine:
     return start("fleet-q35", "q35", *Q35, "-device", "virtio-serial-pci,bus=rp5", *AGENT, images=images)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pc(start: Start, images: Path) -> Machine:
     return start("fleet-pc", "pc", "-device", "virtio-serial-pci", *AGENT, images=images)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lab import LabError
 from lab.domain import KERNEL_ARGUMENTS
 from lab.process import PATIENCE, wait_for
 from lab.qemu import Sockets, boot_words, machine_words
@@ -52,11 +53,19 @@ class Machine(Sockets):
         """Start it and wait until it answers: its system, or where it has none its monitor."""
         with (self.directory / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_for(f"{self.name}: its monitor", lambda: self.died() or self.spy.exists())
+        wait_for(f"{self.name}: its monitor", lambda: self.died() or self.listens())
         assert not self.died(), self.log
         if self.booting:
             wait_for(f"{self.name}: its agent", self.answers, pause=0.25)
         return self
+
+    def listens(self) -> bool:
+        """Whether its monitor answers: the socket is there a moment sooner."""
+        try:
+            self.ask("query-status")
+        except LabError:
+            return False
+        return True
 
     def died(self) -> bool:
         return self.process is not None and self.process.poll() is not None
@@ -106,7 +115,7 @@ def module(name: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
     return result
 
 
-def converge(machine: Machine, *, check: bool = False, wait: int = 60, **device: Any) -> dict[str, Any]:
+def converge(machine: Machine, *, check: bool = False, wait: int = int(PATIENCE), **device: Any) -> dict[str, Any]:
     """The outcome of one guest."""
     given = {"guest": machine.name, **device}
     result = module("qemu_rng", check=check, wait=wait, devices=[given])

@@ -172,7 +172,7 @@ def test_what_guest_and_host_say(guest: Machine) -> None:
         assert inside["rng"]["current"].startswith("virtio_rng.")
         assert (outside["status"], [opened["open"] for opened in outside["open"]]) == ("seen", [True])
         assert [(rng["id"], rng["max_bytes"]) for rng in outside["qemu"]] == [("ua-fleet-rng", 1024)]
-    draw = {"seconds": 10, "bytes": 4096}
+    draw = {"seconds": 30, "bytes": 4096}  # the bytes end it
     measured = observe(guest_exec=True, measure=draw, **mine)[guest.name]["guest_view"]["measured"]
     assert measured["status"] == "measured"
     assert 0 < measured["bytes_per_second"] < 1200
