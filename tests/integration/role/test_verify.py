@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from integration.role.conftest import Fleet
 from lab import GuestSpec, HostSpec, Lab, LabSpec
+from lab.process import wait_for
 
 SPEC = LabSpec(
     (
@@ -32,8 +33,8 @@ SPEC = LabSpec(
         HostSpec("hv2", guests=(GuestSpec("measured"), GuestSpec("others", running=False))),
     )
 )
-# The agents may take their time: no test depends on how fast the machine is.
-PATIENT = ("-e", json.dumps({"virtio_rng_view_timeout": 120}))
+# Agents, and guests that are to let a device go, may take their time: no test depends on how fast the machine is.
+PATIENT = ("-e", json.dumps({"virtio_rng_view_timeout": 120, "virtio_rng_wait": 15}))
 MEASURE = {"virtio_rng_guest_exec": True, "virtio_rng_monitor": True, "virtio_rng_measure": {"seconds": 5}}
 POLICIES = {
     "guests": {"hosts": {"measured": {"virtio_rng_max_bytes": 4096}, "others": {"virtio_rng_state": "unmanaged"}}},
@@ -73,10 +74,13 @@ def proven(boot_lab: Callable[[LabSpec], Lab], tmp_path_factory: pytest.TempPath
     """Guests that were enabled, one of them changed behind our back afterwards."""
     fleet = Fleet(boot_lab(SPEC), tmp_path_factory.mktemp("proven"))
     fleet.play("fleet.rng.enable_rng", inventory=POLICIES)
+    for guest in map(fleet.lab.guest, ("sound", "drifted", "measured")):
+        wait_for("the guest to use it", lambda guest=guest: guest.rng_current().startswith("virtio_rng"))
     drifted = fleet.lab.guest("drifted")
     drifted.host.write("/root/drift.xml", DRIFT)
     drifted.host.virsh("attach-device", "--live", "--domain", drifted.uuid, "--file", "/root/drift.xml")
     drifted.host.virsh("detach-device-alias", "--live", "--domain", drifted.uuid, "--alias", "ua-fleet-rng")
+    wait_for("the guest to let it go", lambda: fleet.rates("drifted", live=True) == ["65536"])
     return fleet
 
 
