@@ -37,7 +37,8 @@ def lab(boot_lab: Callable[[LabSpec], Lab]) -> Lab:
 def collections() -> Path:
     """Where community.libvirt is, fetched on first use."""
     if not (CACHE / COLLECTION).exists():
-        download = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", str(CACHE), ANSIBLE]
+        pip = [sys.executable, "-m", "pip", "--quiet", "--retries=10", "--timeout=60"]
+        download = [*pip, "download", "--no-deps", "--dest", str(CACHE), ANSIBLE]
         subprocess.run(download, check=True, timeout=PATIENCE)
         (wheel,) = CACHE.glob("ansible-*.whl")
         with zipfile.ZipFile(wheel) as archive:

@@ -40,6 +40,7 @@ class Node(Files):
         super().__init__(root / name)
         self.create(name)
         self.name, self.home, self.certificates, self.port = name, root / "home", root / "certificates", 0
+        self.more: dict[str, Any] = {}  # variables of its own
 
     @contextmanager
     def serving(self) -> Iterator[Node]:
@@ -81,7 +82,7 @@ class Node(Files):
             "api_token_secret": SECRET,
             "ca_path": str(self.certificates / "pve-root-ca.pem"),
         }
-        return {**NO_WAY, **{f"virtio_rng_proxmox_{name}": value for name, value in given.items()}}
+        return {**NO_WAY, **{f"virtio_rng_proxmox_{name}": value for name, value in given.items()}, **self.more}
 
     def writes(self) -> list[str]:
         """The calls that were no questions."""

@@ -193,8 +193,9 @@ def test_an_api_that_hangs_holds_up_only_its_own_node(node: Node, tmp_path: Path
     other = Node(tmp_path, "pve2")
     other.add(201, "name: web2\n", running=False)
     node.site(faults={"hang": 3600})
+    node.more["virtio_rng_proxmox_api_timeout"] = 5
     with other.serving():
-        done = play([node, other], "fleet.rng.enable_rng", virtio_rng_proxmox_api_timeout=5)
+        done = play([node, other], "fleet.rng.enable_rng")
     assert done.returncode != 0
     assert "did not answer within 5 seconds" in said(done)
     assert f"rng0: {OURS}\n" in other.texts()[201]
