@@ -22,7 +22,8 @@ ROOT_ENV := PATH="$(PATH)" PYTHONDONTWRITEBYTECODE=1
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env --set-home env $(ROOT_ENV))
 PYTEST = $(BIN)/pytest -q --junitxml=.cache/junit/$@.xml
 # Half of the time these wait for guests, so two at a time, whatever the machine: each has hypervisors of its own.
-SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile
+# Folder by folder: a folder's hypervisors end with its last test, and would else be wanted again.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 # Which tests failed; not where other tests remember it, since root's files would be in its owner's way there.
 REMEMBERING := --override-ini=cache_dir=.cache/integration
 MADE := .venv .cache .collections .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/build tests/output \
