@@ -22,7 +22,7 @@ import yaml
 from lab import Guest, GuestSpec, HostSpec, Lab, LabSpec
 from lab.guest import HW_RANDOM
 from lab.packages import download, install
-from lab.process import PATIENCE, run, say
+from lab.process import PATIENCE, run, say, wait_for
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -34,6 +34,7 @@ TOOLS = "/opt/tools"  # in the guest: programs of the distribution with their li
 FILES = (
     "/etc/udev /etc/tmpfiles.d /etc/local.d /etc/runlevels /etc/modules-load.d /run/openrc /usr/bin/systemd-tmpfiles"
 )
+END_UDEV = "p=$(cat /run/udevd.pid 2>/dev/null) && kill $p && while kill -0 $p 2>/dev/null; do sleep 0.1; done"
 
 
 @dataclass
@@ -75,6 +76,10 @@ class Two:
         """What the guest's kernel uses, and whether somebody chose it."""
         return self.guest.rng_current(), self.guest.read(f"{HW_RANDOM}/rng_selected").strip() == "1"
 
+    def await_use(self, name: str) -> None:
+        """Wait until udev has told the kernel to use an RNG. Its event comes a moment after the list has changed."""
+        wait_for(f"the choice of {name}", lambda: self.uses() == (name, True), pause=0.1)
+
     def forget(self) -> None:
         """Leave the choice to the kernel again, as after a boot."""
         self.guest.run(f"echo > {HW_RANDOM}/rng_current")
@@ -84,6 +89,13 @@ class Two:
         count = len(self.guest.rng_available())
         self.guest.host.virsh("detach-device-alias", "--domain", self.guest.uuid, "--alias", f"ua-{alias}", "--live")
         self.guest.run(f"until [ $(wc -w < {HW_RANDOM}/rng_available) -lt {count} ]; do sleep 0.1; done")
+        # Its alias is free, and udev has been told, only when the guest has let go of all of the device.
+        wait_for(f"the end of {alias}", lambda: alias not in self.plugged(), pause=0.1)
+
+    def plugged(self) -> set[str]:
+        """The RNGs that QEMU has, by their names here."""
+        xml = ET.fromstring(self.guest.host.virsh("dumpxml", "--domain", self.guest.uuid))
+        return {alias.get("name", "").removeprefix("ua-") for alias in xml.iterfind("devices/rng/alias")}
 
     def plug(self, alias: str) -> None:
         count = len(self.guest.rng_available())
@@ -93,9 +105,8 @@ class Two:
 
     def reset(self) -> None:
         """Two RNGs as virtio_rng.0 and virtio_rng.1, none of them chosen, and nothing that chooses at boot."""
-        self.guest.run(f"rm -rf {FILES}; [ ! -e /run/udevd.pid ] || kill $(cat /run/udevd.pid); rm -rf /run/udev*")
-        xml = ET.fromstring(self.guest.host.virsh("dumpxml", "--domain", self.guest.uuid))
-        there = {alias.get("name", "").removeprefix("ua-") for alias in xml.iterfind("devices/rng/alias")}
+        self.guest.run(f"{END_UDEV}; rm -rf {FILES} /run/udev*")
+        there = self.plugged()
         if self.guest.rng_available() != ["virtio_rng.0", "virtio_rng.1"] or there != {"first", "second"}:
             for alias in there:
                 self.unplug(alias)
