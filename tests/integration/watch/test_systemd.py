@@ -77,13 +77,28 @@ def test_the_timer_runs_it_now_and_again(fleet: Fleet, systemd: Systemd) -> None
     wait_for("the next time", lambda: systemd.properties(TIMER, NEXT)[NEXT] not in ("", "infinity"))
     for again in ((), ("--check",)):
         assert "changed=0" in fleet.play(PLAYBOOK, *OPTIONS, *again)
+    # systemd finds nothing wrong with the units
+    done = systemd.run("systemd-analyze", "verify", *UNITS)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    systemd.check("systemd-analyze", "security", "--no-pager", "--threshold=20", SERVICE)  # of 100: the worst
 
 
-def test_a_new_interval_reaches_the_timer(fleet: Fleet, systemd: Systemd) -> None:
+def test_a_new_interval_reaches_the_timer_and_absent_removes_it(fleet: Fleet, systemd: Systemd) -> None:
     fleet.play(PLAYBOOK, *OPTIONS)
     shown = fleet.play(PLAYBOOK, *OPTIONS, "-e", "rng_report_watch_interval=900", "--diff")
     assert "+OnUnitActiveSec=900s" in shown
     assert "OnUnitActiveUSec=15min" in systemd.check("systemctl", "show", TIMER, "--property=TimersMonotonic")
+    values(systemd)
+    gone = ("-e", "rng_report_watch=absent")
+    fleet.play(PLAYBOOK, *OPTIONS, *gone, "--check")
+    assert systemd.properties(TIMER, "ActiveState") == {"ActiveState": "active"}
+    fleet.play(PLAYBOOK, *OPTIONS, *gone)
+    assert systemd.properties(TIMER, "ActiveState", "LoadState") == {
+        "ActiveState": "inactive",
+        "LoadState": "not-found",
+    }
+    assert systemd.run("ls", *UNITS, METRICS, HOME).stdout == ""
+    assert "changed=0" in fleet.play(PLAYBOOK, *OPTIONS, *gone)
 
 
 def test_a_failed_look_fails_the_unit_and_the_timer_goes_on(fleet: Fleet, systemd: Systemd) -> None:
@@ -111,13 +126,6 @@ def test_it_runs_without_root_where_the_directory_is_not_roots(fleet: Fleet, sys
     assert systemd.properties(SERVICE, "User") == {"User": "nobody"}
 
 
-def test_systemd_finds_nothing_wrong_with_the_units(fleet: Fleet, systemd: Systemd) -> None:
-    fleet.play(PLAYBOOK, *OPTIONS)
-    done = systemd.run("systemd-analyze", "verify", *UNITS)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
-    systemd.check("systemd-analyze", "security", "--no-pager", "--threshold=20", SERVICE)  # of 100: the worst
-
-
 def test_what_only_root_sees_is_seen_from_inside_the_unit(fleet: Fleet, systemd: Systemd) -> None:
     """A QEMU of another user, with a socket where the unit of libvirt's hosts cannot look."""
     home = f"{GUESTS}/its own"
@@ -137,21 +145,6 @@ def test_what_only_root_sees_is_seen_from_inside_the_unit(fleet: Fleet, systemd:
     finally:
         systemd.check("sh", "-c", f"kill $(cat {GUESTS}/pid)")
         systemd.check("rm", "-rf", GUESTS)
-
-
-def test_absent_stops_and_removes_it(fleet: Fleet, systemd: Systemd) -> None:
-    fleet.play(PLAYBOOK, *OPTIONS)
-    values(systemd)
-    gone = ("-e", "rng_report_watch=absent")
-    fleet.play(PLAYBOOK, *OPTIONS, *gone, "--check")
-    assert systemd.properties(TIMER, "ActiveState") == {"ActiveState": "active"}
-    fleet.play(PLAYBOOK, *OPTIONS, *gone)
-    assert systemd.properties(TIMER, "ActiveState", "LoadState") == {
-        "ActiveState": "inactive",
-        "LoadState": "not-found",
-    }
-    assert systemd.run("ls", *UNITS, METRICS, HOME).stdout == ""
-    assert "changed=0" in fleet.play(PLAYBOOK, *OPTIONS, *gone)
 
 
 def test_cron_gives_way_to_systemd(fleet: Fleet, systemd: Systemd) -> None:
