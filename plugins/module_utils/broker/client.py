@@ -12,7 +12,6 @@ from typing import Any, Dict, Optional
 from .bucket import Flow
 from .listener import Listener
 from .peer import Peer
-from .places import holder_of
 
 
 class Client:
@@ -27,7 +26,6 @@ class Client:
             "name",
             "listener",
             "peer",
-            "holder",
             "flow",
             "data",
             "length",
@@ -47,7 +45,6 @@ class Client:
         self.name = name  # in systemd's file descriptor store
         self.listener = listener
         self.peer = peer
-        self.holder = holder_of(peer.pid, peer.uid)
         self.flow: Flow  # in its class
         self.data = b""
         self.length = 0  # bytes of the command at the head, when it asks for randomness

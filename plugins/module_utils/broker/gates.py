@@ -19,8 +19,7 @@ from .config import Config, ListenerConfig
 from .listener import Listener, ListenError, open_socket, permit, remove
 from .log import Log
 from .notify import Notifier
-from .peer import holder_at
-from .places import shown
+from .peer import pid_of
 from .server import Server
 
 ACCEPTS = 64  # connections that are taken of a socket in one pass
@@ -160,7 +159,7 @@ class Gates:
         """Why a connection is not taken; empty when it is. The guest's name is not looked for: that costs more."""
         if len(self._server.clients) >= self._config.clients or listener.clients >= listener.most_clients:
             return "too many clients"
-        holder = holder_at(sock)
-        if self._server.places.held(holder) >= self._config.clients_per_process:
-            return f"{shown(holder)} has too many connections"
+        pid = pid_of(sock)
+        if self._server.places.held(pid) >= self._config.clients_per_process:
+            return f"pid {pid} has too many connections"
         return ""

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 from ..text import printable
-from .places import holder_of
 
 PROC = "/proc"
 LABEL_LIMIT = 100  # characters
@@ -47,9 +46,9 @@ def peer_of(connection: socket.socket, guest: Optional[str] = None) -> Peer:
     return Peer(printable(guest, LABEL_LIMIT) if guest else label(pid), pid, uid, gid)
 
 
-def holder_at(connection: socket.socket) -> Optional[int]:
-    """Who has a place with this connection, as ``places.holder_of`` says, without a look at its command line."""
-    return holder_of(*_credentials(connection)[:2]) if connection.family == socket.AF_UNIX else None
+def pid_of(connection: socket.socket) -> Optional[int]:
+    """Its process, without a look at the command line; 0 where the kernel does not show it, None over TCP."""
+    return _credentials(connection)[0] if connection.family == socket.AF_UNIX else None
 
 
 def _credentials(connection: socket.socket) -> Tuple[int, int, int]:

@@ -98,7 +98,7 @@ class Server:
         self._epoll.register(client.fd, _IN | (select.EPOLLOUT if out else 0))
         self._fresh.add(client.fd)
         listener.clients += 1
-        self.places.take(client.holder)
+        self.places.take(client.peer.pid)
         self.clients[client.fd] = client
         self._owes(client, bool(out))
         return client
@@ -361,7 +361,7 @@ class Server:
         self._slow.pop(client.fd, None)
         client.asking = False
         client.listener.clients -= 1
-        self.places.leave(client.holder)
+        self.places.leave(client.peer.pid)
         self.tree.leave(client.flow)
         self._epoll.unregister(client.fd)
         with contextlib.suppress(OSError):  # it ends here, also where systemd keeps a copy

@@ -17,11 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
+from ansible_collections.fleet.rng.plugins.module_utils.broker import peer
 from ansible_collections.fleet.rng.plugins.module_utils.broker.client import Client
 from ansible_collections.fleet.rng.plugins.module_utils.broker.config import ClassConfig
 from ansible_collections.fleet.rng.plugins.module_utils.broker.listener import open_socket
-from ansible_collections.fleet.rng.plugins.module_utils.broker.peer import Peer, holder_at
-from ansible_collections.fleet.rng.plugins.module_utils.broker.places import Places, holder_of, shown
+from ansible_collections.fleet.rng.plugins.module_utils.broker.peer import Peer
+from ansible_collections.fleet.rng.plugins.module_utils.broker.places import Places
 from ansible_collections.fleet.rng.tests.unit.plugins.module_utils.broker.serving import QEMU, Broker, is_closed
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,21 +51,6 @@ while True:
     if refused == 100:
         print(len(held), flush=True)
 """
-
-
-@pytest.mark.parametrize(
-    ("pid", "uid", "holder", "text"),
-    [
-        (4711, 107, 4711, "pid 4711"),
-        (1, 0, 1, "pid 1"),
-        (0, 107, -108, "user 107"),
-        (0, 0, -1, "user 0"),
-        (None, None, None, "unknown"),
-    ],
-)
-def test_whose_a_connection_is(pid: int | None, uid: int | None, holder: int | None, text: str) -> None:
-    assert holder_of(pid, uid) == holder
-    assert shown(holder) == text
 
 
 def test_whoever_has_no_connection_is_forgotten() -> None:
@@ -222,26 +208,21 @@ def test_the_kernel_says_0_for_a_process_of_another_namespace(tmp_path: Path) ->
         assert process.stdout is not None
         assert process.stdout.readline() == "listens\n"
         client.connect(path)
-        pid, uid, dummy = map(int, process.stdout.readline().split())
+        pid = int(process.stdout.readline().split()[0])
         assert process.wait(PATIENCE) == 0
     assert pid == 0
-    assert holder_of(pid, uid) == -1 - uid
 
 
-def test_those_without_a_pid_share_the_places_of_their_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules[holder_at.__module__]
+def test_those_whose_pid_cannot_be_seen_have_only_the_limit_of_the_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "_credentials", lambda dummy: (0, 107, 107))
     broker = Broker(tmp_path, each=2)
     try:
-        with monkeypatch.context() as patch:
-            patch.setattr(module, "_credentials", lambda dummy: (0, 107, 107))
-            clients = [broker.connect() for dummy in range(3)]
-            assert is_closed(clients[2])
-            assert broker.server.places.held(-108) == 2
-            patch.setattr(module, "_credentials", lambda dummy: (0, 108, 108))
-            other = broker.connect()
-            other.send(QEMU)
-            assert len(broker.read(other)) == 64
-        assert "user 107 has too many connections" in (tmp_path / "log").read_text()
+        for client in [broker.connect() for dummy in range(20)]:
+            client.send(QEMU)
+            assert len(broker.read(client)) == 64
+        assert len(broker.server.places) == 0
     finally:
         broker.close()
 
@@ -309,9 +290,8 @@ def test_counts_are_right_whoever_comes_and_goes(steps: list[tuple[str, int]]) -
             for step in steps:
                 host.do(*step)
                 places = host.broker.server.places
-                expected = Counter(holder_of(*guest) for dummy, dummy_client, guest in host.guests)
-                del expected[None]
-                assert {holder: places.held(holder) for holder in expected} == expected
+                expected = Counter(pid for dummy, dummy_client, (pid, dummy_uid) in host.guests if pid)
+                assert {pid: places.held(pid) for pid in expected} == expected
                 assert len(places) == len(expected)
         finally:
             host.close()
