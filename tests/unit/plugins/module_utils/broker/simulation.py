@@ -102,7 +102,10 @@ class Host:
 
 @st.composite
 def trees(draw: st.DrawFn, low: int = 100, high: int = 1500) -> tuple[list[ClassConfig], int | None]:
-    """Classes whose promises fit into each other, up to three deep, and the rate of their host."""
+    """Classes whose promises fit into each other, up to three deep, and the rate of their host.
+
+    Bursts are not below the usual one: where a ceiling is the rate, a bucket for one request loses a few percent of it.
+    """
     numbers = count()
     found: list[ClassConfig] = []
 
@@ -118,7 +121,7 @@ def trees(draw: st.DrawFn, low: int = 100, high: int = 1500) -> tuple[list[Class
                 parent,
                 rate,
                 None if ceil is None else int(rate * ceil),
-                draw(st.integers(255, 1500)),
+                draw(st.integers(512, 1500)),
                 draw(st.integers(0, 7)),
             )
         )

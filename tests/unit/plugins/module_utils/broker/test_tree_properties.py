@@ -120,7 +120,7 @@ def test_nothing_is_withheld_that_someone_may_have(tree: tuple[list[ClassConfig]
     for one in leaves(classes):
         host.tree.classes[one.name].ceil = one.ceil
     host.run(12.0, step=0.002)
-    assert sum(host.given(2, 12).values()) == pytest.approx(most * 10, rel=0.02, abs=300)
+    assert sum(host.given(2, 12).values()) >= most * 10 * 0.98 - 300
 
 
 @few
