@@ -21,6 +21,8 @@ READY := $(VENV) $(TREE)
 ROOT_ENV := PATH="$(PATH)" PYTHONDONTWRITEBYTECODE=1
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env --set-home env $(ROOT_ENV))
 PYTEST = $(BIN)/pytest -q --junitxml=.cache/junit/$@.xml
+# They wait for time limits half of the time.
+FOUR_AT_ONCE := --numprocesses=4 --dist=worksteal
 # Half of the time these wait for guests, so two at a time, whatever the machine: each has hypervisors of its own.
 # Folder by folder: a folder's hypervisors end with its last test, and would else be wanted again.
 SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
@@ -72,7 +74,7 @@ LINTERS := lint-python lint-shipped lint-yaml lint-shell lint-docs lint-changelo
 test: $(READY)  ## Run everything: check, packaging, ansible-test, integration, Molecule (root; about fifty minutes)
 	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging page oldest sanity ansible-units integration molecule
 
-check: $(READY)  ## Run what needs no hypervisor and takes less than a minute: lint, types, unit
+check: $(READY)  ## Run what needs no hypervisor and takes about a minute: lint, types, unit
 	@$(MAKE) --keep-going --jobs=2 --output-sync=target lint types unit
 
 lint: $(LINTERS)  ## Python, Python 3.8 for what hosts get, YAML, shell, documentation, changelog, ansible-lint
@@ -103,7 +105,7 @@ types: $(READY)  ## mypy --strict
 	mypy
 
 unit: $(READY)  ## Unit tests with pytest
-	$(PYTEST) --numprocesses=auto tests/unit
+	$(PYTEST) $(FOUR_AT_ONCE) tests/unit
 
 sanity: $(READY)  ## ansible-test sanity, in a copy of the tree (minutes when cold)
 	$(BIN)/python tests/tools/ansible_test.py sanity
@@ -112,7 +114,7 @@ ansible-units: $(READY)  ## ansible-test units: the unit tests as Ansible's own 
 	$(BIN)/python tests/tools/ansible_test.py units
 
 oldest: $(OLDEST) $(TREE)  ## Unit tests and packaging with the oldest ansible-core that is supported
-	PATH="$(CURDIR)/.cache/oldest/bin:$$PATH" pytest -q --junitxml=.cache/junit/$@.xml --numprocesses=auto \
+	PATH="$(CURDIR)/.cache/oldest/bin:$$PATH" pytest -q --junitxml=.cache/junit/$@.xml $(FOUR_AT_ONCE) \
 	  tests/unit tests/packaging
 
 packaging: $(READY)  ## Build the collection, install it, and use it from there
