@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from typing import Optional, Tuple
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker import peer
@@ -201,14 +202,12 @@ def test_the_kernel_says_0_for_a_process_of_another_namespace(tmp_path: Path) ->
         pytest.skip("no PID namespaces here")
     path = str(tmp_path / "s")
     command = [*unshare, sys.executable, "-c", NAMESPACE, path]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
-        socket.socket(socket.AF_UNIX) as client,
-    ):
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "listens\n"
-        client.connect(path)
-        pid = int(process.stdout.readline().split()[0])
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            pid = int(process.stdout.readline().split()[0])
         assert process.wait(PATIENCE) == 0
     assert pid == 0
 
@@ -227,7 +226,7 @@ def test_those_whose_pid_cannot_be_seen_have_only_the_limit_of_the_class(
         broker.close()
 
 
-Guest = tuple[int | None, int | None]
+Guest = Tuple[Optional[int], Optional[int]]
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("comes"), st.integers(0, len(GUESTS) - 1)),
