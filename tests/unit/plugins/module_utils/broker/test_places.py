@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Optional, Tuple
 
 import pytest
 from ansible_collections.fleet.rng.plugins.module_utils.broker import peer
@@ -29,7 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 PATIENCE = 60.0
-GUESTS = ((7, 107), (8, 107), (0, 107), (0, 108), (None, None))  # pid and uid of those who come and go
+PEERS = [Peer("x", pid) for pid in (7, 8, 0, None)]  # who come and go
 
 # A process that takes what it gets: it tells when it was refused so often, and goes on.
 HAMMER = """
@@ -226,10 +225,9 @@ def test_those_whose_pid_cannot_be_seen_have_only_the_limit_of_the_class(
         broker.close()
 
 
-Guest = Tuple[Optional[int], Optional[int]]
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("comes"), st.integers(0, len(GUESTS) - 1)),
+        st.tuples(st.just("comes"), st.integers(0, len(PEERS) - 1)),
         st.tuples(st.sampled_from(["leaves", "is dropped"]), st.integers(0, 20)),
         st.just(("all are handed over", 0)),
     ),
@@ -243,7 +241,7 @@ class Host:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.broker = self.start()
-        self.guests: list[tuple[socket.socket, Client, Guest]] = []
+        self.guests: list[tuple[socket.socket, Client, Peer]] = []
 
     def start(self) -> Broker:
         return Broker(Path(mkdtemp(dir=self.directory)))
@@ -251,9 +249,8 @@ class Host:
     def do(self, step: str, number: int) -> None:
         if step == "comes":
             ours, theirs = socket.socketpair()
-            guest = GUESTS[number]
-            client = self.broker.server.adopt(ours, self.broker.listener, Peer("x", *guest))
-            self.guests.append((theirs, client, guest))
+            client = self.broker.server.adopt(ours, self.broker.listener, PEERS[number])
+            self.guests.append((theirs, client, PEERS[number]))
         elif step == "all are handed over":
             self.hand_over()
         elif self.guests:
@@ -289,7 +286,7 @@ def test_counts_are_right_whoever_comes_and_goes(steps: list[tuple[str, int]]) -
             for step in steps:
                 host.do(*step)
                 places = host.broker.server.places
-                expected = Counter(pid for dummy, dummy_client, (pid, dummy_uid) in host.guests if pid)
+                expected = Counter(guest.pid for dummy, dummy_client, guest in host.guests if guest.pid)
                 assert {pid: places.held(pid) for pid in expected} == expected
                 assert len(places) == len(expected)
         finally:
