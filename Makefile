@@ -71,7 +71,7 @@ docs: $(READY)  ## Build the documentation of modules and roles as HTML, in docs
 LINTERS := lint-python lint-shipped lint-yaml lint-shell lint-docs lint-changelog lint-ansible
 .PHONY: test check lint $(LINTERS) types unit sanity ansible-units oldest packaging page
 .PHONY: integration integration-again molecule format
-test: $(READY)  ## Run everything: check, packaging, ansible-test, integration, Molecule (root; about fifty minutes)
+test: $(READY)  ## Run everything: check, packaging, ansible-test, integration, Molecule (root; about forty minutes)
 	@$(BIN)/python tests/tools/run_tests.py lint types unit packaging page oldest sanity ansible-units integration molecule
 
 check: $(READY)  ## Run what needs no hypervisor and takes about a minute: lint, types, unit

@@ -24,7 +24,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 CACHE = Path(".cache")
-# All stages take about fifty minutes on a quiet machine of two cores. A busy one is slow, not wrong.
+# All stages take about forty minutes on a quiet machine of two cores. A busy one is slow, not wrong.
 # CI ends a run after 90.
 RUN_SECONDS = 82 * 60
 
