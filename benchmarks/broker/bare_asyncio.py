@@ -18,7 +18,7 @@ class Bare(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep where the answers go, and half a command."""
-        self.write = transport.write  # type: ignore[attr-defined]
+        self.write = transport.write
         self.close = transport.close
         self.rest = b""
 

@@ -40,7 +40,7 @@ def main(arguments: Optional[Sequence[str]] = None, version: str = "") -> int:
     """Carry out one command, and return the exit code."""
     options = _options(version, arguments)
     try:
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # typed as TextIO, which lacks it
         return int(options.run(options))
     except RngError as error:
         sys.stderr.write(f"virtrngctl: {printable(str(error), 2000)}\n")

@@ -64,6 +64,11 @@ class Broker:
         except BlockingIOError:
             return b""
 
+    def ask(self, client: socket.socket) -> bytes:
+        """What a client gets that asks as QEMU does."""
+        client.send(QEMU)
+        return self.read(client)
+
     def close(self) -> None:
         for client in self._clients:
             client.close()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -78,9 +78,9 @@ def hammering(broker: Broker) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def turn_until(broker: Broker, what: object) -> None:
+def turn_until(broker: Broker, what: Callable[[], bool]) -> None:
     until = time.monotonic() + PATIENCE
-    while not what():  # type: ignore[operator]
+    while not what():
         assert time.monotonic() < until
         broker.server.turn(0.01)
 
@@ -93,8 +93,7 @@ def test_a_second_process_gets_a_place_while_the_first_hammers(tmp_path: Path) -
             ours = [broker.connect() for dummy in range(4)]
             turn_until(broker, lambda: len(broker.server.clients) == 6)
             for client in ours[:3]:
-                client.send(QEMU)
-                assert len(broker.read(client)) == 64
+                assert len(broker.ask(client)) == 64
             turn_until(broker, lambda: is_refused(ours[3]))
             assert broker.server.places.held(process.pid) == 3
             assert broker.listener.clients == 6
@@ -133,9 +132,7 @@ def test_a_place_that_was_left_can_be_taken_again(tmp_path: Path) -> None:
         assert broker.gates.refused == 1
         first.close()
         broker.turn()
-        again = broker.connect()
-        again.send(QEMU)
-        assert len(broker.read(again)) == 64
+        assert len(broker.ask(broker.connect())) == 64
     finally:
         broker.close()
 
@@ -218,8 +215,7 @@ def test_those_whose_pid_cannot_be_seen_have_only_the_limit_of_the_class(
     broker = Broker(tmp_path, each=2)
     try:
         for client in [broker.connect() for dummy in range(20)]:
-            client.send(QEMU)
-            assert len(broker.read(client)) == 64
+            assert len(broker.ask(client)) == 64
         assert len(broker.server.places) == 0
     finally:
         broker.close()

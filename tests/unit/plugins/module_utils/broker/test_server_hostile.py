@@ -53,8 +53,7 @@ def test_who_takes_no_answers_gets_no_more_and_keeps_nobody(broker: Broker) -> N
         broker.turn()
     client = next(one for one in broker.server.clients.values() if one.out)
     assert client.bytes <= 4 * SEND_BUFFER
-    other.send(QEMU)
-    assert len(broker.read(other)) == 64
+    assert len(broker.ask(other)) == 64
     before = client.bytes
     broker.turn(20)
     assert client.bytes == before
@@ -77,8 +76,7 @@ def test_who_owes_something_for_too_long_is_closed(broker: Broker, monkeypatch: 
     assert is_closed(unfinished)
     assert len(broker.server.clients) == 2
     for client in (idle, waiting):
-        client.send(QEMU)
-        assert len(broker.read(client)) == 64
+        assert len(broker.ask(client)) == 64
 
 
 def test_who_says_nonsense_is_closed(broker: Broker) -> None:
@@ -87,8 +85,7 @@ def test_who_says_nonsense_is_closed(broker: Broker) -> None:
     assert len(broker.read(client)) == 64
     assert is_closed(client)
     assert broker.server.protocol_errors == 1
-    other.send(QEMU)
-    assert len(broker.read(other)) == 64
+    assert len(broker.ask(other)) == 64
 
 
 def test_too_many_clients_are_refused_and_the_others_served(tmp_path: Path) -> None:
@@ -98,13 +95,10 @@ def test_too_many_clients_are_refused_and_the_others_served(tmp_path: Path) -> N
         broker.turn(3)
         assert broker.gates.refused == 3
         assert [client.recv(1) for client in clients[5:]] == [b""] * 3
-        clients[0].send(QEMU)
-        assert len(broker.read(clients[0])) == 64
+        assert len(broker.ask(clients[0])) == 64
         clients[1].close()
         broker.turn()
-        again = broker.connect()
-        again.send(QEMU)
-        assert len(broker.read(again)) == 64
+        assert len(broker.ask(broker.connect())) == 64
     finally:
         broker.close()
 
@@ -150,8 +144,7 @@ def test_an_event_of_a_former_descriptor_is_not_a_new_clients(broker: Broker) ->
         former_peer.close()
         broker.turn()
         client.setblocking(False)
-        client.send(QEMU)
-        assert len(broker.read(client)) == 64
+        assert len(broker.ask(client)) == 64
 
 
 def answers(stream: bytes) -> tuple[int, bool]:
